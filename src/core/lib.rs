@@ -1,0 +1,14 @@
+//! The decision core of the Agent Consensus Protocol: given what was said, what is the outcome?
+//!
+//! Everything here is a function of its arguments. There is no I/O, no clock, no randomness, no
+//! thread, no unordered map and no hashing: time and digests come in as values. The crate is
+//! `no_std`, so that none of them compiles.
+#![no_std]
+
+extern crate alloc;
+
+pub mod ids;
+pub mod millionths;
+pub mod records;
+pub mod reject;
+pub mod topic;

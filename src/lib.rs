@@ -1,0 +1,1 @@
+//! Quorate: the Agent Consensus Protocol on an ordered log.
