@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::input::ResultKind;
+use super::input::{ResultKind, Stakes};
 use super::learning::Lesson;
-use super::outcome::{Coordinates, DecisionPart, Judged, Pins};
+use super::outcome::{Coordinates, DecisionPart, Judged, Pins, ResolvedBy, Status};
 use super::package::PackageContent;
-use crate::ids::{Bytes, Digest, Offset, ProposalId, Timestamp};
+use crate::ids::{AgentId, Bytes, Digest, Offset, ProposalId, Timestamp};
 
 /// A round's state; it replaces the one before under compaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,8 +49,10 @@ pub struct Opening {
     pub deadline: Timestamp,
     /// SHA-256 of the proposal's value bytes after the framing header.
     pub proposal_digest: Digest,
-    /// The proposal's value as it lay, framing header included.
+    /// The proposal's value as it lay, framing header included; empty once the round is CLOSED.
     pub proposal: Bytes,
+    /// The agent that proposed.
+    pub proposer: AgentId,
     /// Pattern of the governing policy.
     pub pattern: String,
     /// Digest of the governing policy.
@@ -68,10 +70,16 @@ pub struct Opening {
 pub struct Closed {
     /// 1 or 2: the last outcome's.
     pub resolution: i32,
-    /// The last outcome's decision part.
-    pub decision: DecisionPart,
-    /// Its digest.
+    /// The status of the last outcome.
+    pub status: Status,
+    /// Who resolved it.
+    pub resolved_by: ResolvedBy,
+    /// While ESCALATED, the first outcome's decision part: the second one is made from it.
+    pub decision: Option<DecisionPart>,
+    /// The digest of the first outcome's decision part.
     pub decision_digest: Digest,
+    /// The stakes that counted.
+    pub stakes: Stakes,
     /// Where the round was decided.
     pub coordinates: Coordinates,
     /// While ESCALATED, what the human was shown.
@@ -82,6 +90,8 @@ pub struct Closed {
     pub tier: i32,
     /// Approvals of the package so far.
     pub approvals: Vec<Approval>,
+    /// Agents whose ballots were counted, abstentions included; sorted.
+    pub voters: Vec<AgentId>,
     /// What each counted agent starts from, fixed at the pins; sorted by agent.
     pub lessons: Vec<Lesson>,
     /// The result in force.
