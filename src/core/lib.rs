@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod decimal;
 pub mod domain;
 pub mod ids;
 pub mod millionths;
