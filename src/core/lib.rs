@@ -11,6 +11,8 @@ pub mod decimal;
 pub mod domain;
 pub mod ids;
 pub mod millionths;
+pub mod policy;
 pub mod records;
 pub mod reject;
 pub mod topic;
+pub mod unsound;
