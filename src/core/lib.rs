@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod agent;
 pub mod decimal;
 pub mod domain;
 pub mod ids;
