@@ -1,7 +1,7 @@
-//! What an agent record says by itself: whether it is sound, and what the agent may do where.
+//! What an agent record says by itself: whether it is sound. What it may do where is
+//! the electorate's.
 
-use crate::domain;
-use crate::records::{Agent, AgentStatus, Grant, Prior, Stakes};
+use crate::records::{Agent, Prior};
 use crate::unsound::{self, Unsound, require};
 
 /// Most counts a prior may claim, right and wrong together.
@@ -31,38 +31,6 @@ impl Agent {
             "public_keys",
         )
     }
-
-    /// Whether it takes part.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.status == AgentStatus::Active
-    }
-
-    /// The longest grant that covers a domain; it decides even where it is 0.
-    #[must_use]
-    pub fn grant_for(&self, domain: &str) -> Option<&Grant> {
-        self.domains
-            .iter()
-            .filter(|grant| domain::covers(&grant.domain, domain))
-            .max_by_key(|grant| domain::closeness(&grant.domain))
-    }
-
-    /// Whether it holds a required or veto domain: any grant above 0 for it or a prefix of it.
-    #[must_use]
-    pub fn holds(&self, domain: &str) -> bool {
-        self.domains
-            .iter()
-            .any(|grant| grant.authority.get() > 0 && domain::covers(&grant.domain, domain))
-    }
-
-    /// Whether it may decide an escalation of a domain at these stakes: any review that covers
-    /// both will do.
-    #[must_use]
-    pub fn reviews_at(&self, domain: &str, stakes: Stakes) -> bool {
-        self.reviews
-            .iter()
-            .any(|review| domain::matches(&review.domain, domain) && review.up_to_stakes >= stakes)
-    }
 }
 
 impl Prior {
@@ -88,7 +56,7 @@ mod tests {
 
     use super::*;
     use crate::millionths::Millionths;
-    use crate::records::{AgentKind, Review};
+    use crate::records::{AgentKind, AgentStatus, Grant, Review, Stakes};
 
     fn agent() -> Agent {
         Agent {
@@ -185,24 +153,5 @@ mod tests {
                 "{right}/{wrong}"
             );
         }
-    }
-
-    #[test]
-    fn the_longest_grant_decides_while_any_grant_holds() {
-        let agent = agent();
-        let authority = |domain| agent.grant_for(domain).map(|grant| grant.authority.get());
-        assert_eq!(authority("credit.retail"), Some(900_000));
-        assert_eq!(authority("credit.sme.eu"), Some(0));
-        assert_eq!(authority("creditors"), None);
-        assert!(agent.holds("credit.sme"));
-        assert!(!agent.holds("fraud"));
-    }
-
-    #[test]
-    fn any_review_that_covers_domain_and_stakes_will_do() {
-        let agent = agent();
-        assert!(agent.reviews_at("credit.sme", Stakes::Critical));
-        assert!(agent.reviews_at("fraud", Stakes::Low));
-        assert!(!agent.reviews_at("fraud", Stakes::Medium));
     }
 }

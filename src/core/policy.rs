@@ -9,15 +9,13 @@ use alloc::vec::Vec;
 
 use crate::decimal::Decimal;
 use crate::domain;
+use crate::electorate::REQUIRED_DOMAINS_MAX;
 use crate::ids::{Digest, Millis};
 use crate::millionths::{Millionths, Sum};
 use crate::records::{
     Action, ApprovalsNeeded, Mode, OnDecisionTimeout, Policy, Revision, Stakes, StakesFloor,
 };
 use crate::unsound::{self, Unsound, require};
-
-/// Most domains a policy may require: a ballot's are kept as the bits of one word.
-pub const REQUIRED_DOMAINS_MAX: usize = 64;
 
 /// k of the evidence margin: ⌈10⁶ · ln((10⁶ − e)/e) / ln 99⌉ for a wanted error of e millionths.
 ///
