@@ -3,16 +3,22 @@
 //! [`resolve`] is total, and independent of the order of ballots. Weights are whole millionths
 //! and margins are compared by cross-multiplication or squares: no float decides anything.
 
+mod caps;
+mod count;
+mod margin;
+mod tally;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::electorate::Standing;
 use crate::ids::{AgentId, Digest};
-use crate::millionths::{Millionths, ONE, Sum};
-use crate::records::{
-    Ballot, DecisionPart, Policy, Reason, ResolvedBy, Stakes, Status, Uncounted, Verdict,
-};
+use crate::millionths::{Millionths, Sum};
+use crate::records::{DecisionPart, Influence, Policy, ResolvedBy, Stakes, Verdict};
 use crate::trust;
+
+use count::{Control, Counted, count};
+use tally::Tally;
 
 /// The revision of the rules written here; a round is resolved by the one it was opened under.
 pub const RULES_REVISION: i32 = 1;
@@ -58,97 +64,67 @@ pub struct Case<'a> {
 /// What the round comes to, and why.
 #[must_use]
 pub fn resolve(case: &Case<'_>) -> DecisionPart {
-    let mut ballots: Vec<Ballot> = case
-        .voices
-        .iter()
-        .map(|voice| ballot(case, voice))
-        .collect();
-    ballots.sort_by(|one, other| one.agent_id.cmp(&other.agent_id));
-    let side = |verdict| {
-        let counted = ballots
-            .iter()
-            .filter(move |b| b.counted && b.verdict == verdict);
-        counted.map(|ballot| ballot.weight.get()).sum::<u64>()
-    };
-    let (endorse, challenge) = (side(Verdict::Endorse), side(Verdict::Challenge));
-    let needed = case.policy.quorum_margin.unwrap_or(Millionths::ONE).get();
-    let (lead, total) = (endorse.abs_diff(challenge), endorse + challenge);
-    let (status, reason) = if total == 0 {
-        (Status::Escalated, Reason::QuorumNotMet)
-    } else if lead == 0 {
-        (Status::Escalated, Reason::Tie)
-    } else if u128::from(lead) * u128::from(ONE) < u128::from(needed) * u128::from(total) {
-        (Status::Escalated, Reason::MarginNotMet)
-    } else if endorse > challenge {
-        (Status::Approved, Reason::MarginMet)
-    } else {
-        (Status::Rejected, Reason::MarginMet)
-    };
-    let n = ballots
-        .iter()
-        .filter(|ballot| ballot.counted && ballot.verdict != Verdict::Abstain)
-        .count();
-    let p = trust::collective(Sum::new(endorse), Sum::new(challenge), n);
+    let voices = count(case, Control::Obeyed);
+    let mut tally = Tally::new(case, &voices);
+    if matters(case, &tally) {
+        tally.suspend();
+    }
+    let (endorse, challenge) = (Sum::new(tally.endorse), Sum::new(tally.challenge));
+    let (reached, needed) = tally.margin.published();
     DecisionPart {
         proposal_digest: case.proposal_digest,
         policy_digest: case.policy.digest,
         rules_revision: RULES_REVISION,
-        status,
-        reasons: [reason].into(),
-        endorse: Sum::new(endorse),
-        challenge: Sum::new(challenge),
-        n: i32::try_from(n).unwrap_or(i32::MAX),
-        p: Millionths::admit(if n == 0 { 0.0 } else { p }).unwrap_or(Millionths::ZERO),
-        margin_reached: Sum::new((lead * ONE).checked_div(total).unwrap_or(0)),
+        status: tally.status(),
+        reasons: tally.reasons(),
+        endorse,
+        challenge,
+        n: i32::try_from(tally.n).unwrap_or(i32::MAX),
+        p: probability(endorse, challenge, tally.n),
+        margin_reached: Sum::new(reached),
         margin_needed: Sum::new(needed),
-        mean_confidence: Millionths::ZERO,
-        would_be: status,
+        mean_confidence: millionths(tally.mean_confidence()),
+        would_be: tally.would_be(),
         stakes: case.stakes,
         resolved_by: ResolvedBy::Protocol,
-        ballots,
-        influence: Vec::new(),
+        ballots: voices.iter().map(Counted::ballot).collect(),
+        influence: influence(&tally, &voices),
     }
 }
 
-/// A voice as it counts, before caps.
-fn ballot(case: &Case<'_>, voice: &Voice) -> Ballot {
-    let standing = &voice.standing;
-    let counts =
-        standing.qualified && (case.policy.proposer_counts || voice.agent_id != *case.proposer);
-    let spoken = voice.verdict != Verdict::Abstain;
-    let weight = trust::weight(standing.authority, voice.confidence, standing.trust);
-    let reason = match (counts, voice.suspended) {
-        (false, _) => Some(Uncounted::Observer),
-        (true, true) => Some(Uncounted::Suspended),
-        (true, false) if spoken && weight == 0 => Some(Uncounted::ZeroWeight),
-        (true, false) => None,
-    };
-    let weight = if spoken && reason.is_none() {
-        weight
-    } else {
-        0
-    };
-    Ballot {
-        agent_id: voice.agent_id.clone(),
-        response_digest: voice.response_digest,
-        verdict: voice.verdict,
-        confidence: voice.confidence,
-        authority: if counts {
-            standing.authority
-        } else {
-            Millionths::ZERO
-        },
-        trust: if counts {
-            standing.trust
-        } else {
-            Millionths::ZERO
-        },
-        trust_revision: if counts { standing.trust_revision } else { 0 },
-        weight: u32::try_from(weight)
-            .ok()
-            .and_then(Millionths::new)
-            .unwrap_or(Millionths::ONE),
-        counted: reason.is_none(),
-        reason,
+/// Whether agents suspended by control would, all put back, bring the round elsewhere.
+///
+/// Taking a challenge out must never approve: such a round escalates.
+fn matters(case: &Case<'_>, without: &Tally<'_>) -> bool {
+    if !case.voices.iter().any(|voice| voice.suspended) {
+        return false;
     }
+    let with = Tally::new(case, &count(case, Control::Undone));
+    with.would_be() != without.would_be()
+}
+
+/// For each counted ballot, sorted by agent, the status without it.
+fn influence(tally: &Tally<'_>, voices: &[Counted<'_>]) -> Vec<Influence> {
+    voices
+        .iter()
+        .filter(|counted| counted.is_counted())
+        .map(|counted| Influence {
+            agent_id: counted.voice.agent_id.clone(),
+            status: tally.status_without(counted),
+        })
+        .collect()
+}
+
+/// p as it is published: half to even to millionths, 0 where nobody spoke.
+fn probability(endorse: Sum, challenge: Sum, n: usize) -> Millionths {
+    if n == 0 {
+        return Millionths::ZERO;
+    }
+    Millionths::admit(trust::collective(endorse, challenge, n)).unwrap_or(Millionths::ZERO)
+}
+
+/// A whole number of millionths that is at most one by construction.
+fn millionths(number: u64) -> Millionths {
+    let number = u32::try_from(number).ok().and_then(Millionths::new);
+    number.unwrap_or(Millionths::ONE)
 }
