@@ -8,32 +8,64 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::count::Counted;
+use crate::electorate::Standing;
 use crate::millionths::{Millionths, ONE};
 use crate::records::Policy;
 
+/// The two keys of a policy that cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cap {
+    Principal,
+    Family,
+}
+
 /// Ballots that share one cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Group<'a> {
+pub(super) enum Group<'a> {
     Principal(&'a str),
     Family(&'a str),
     /// An agent that names no family is its own.
     Alone(&'a str),
 }
 
+impl Cap {
+    pub(super) const ALL: [Self; 2] = [Self::Principal, Self::Family];
+
+    /// The largest share of one group; none if the cap is off.
+    pub(super) fn share(self, policy: &Policy) -> Option<Millionths> {
+        let share = match self {
+            Self::Principal => policy.max_share_per_principal,
+            Self::Family => policy.max_share_per_model_family,
+        };
+        (share < Millionths::ONE).then_some(share)
+    }
+
+    /// The group of an agent.
+    pub(super) fn group<'a>(self, standing: &'a Standing, agent_id: &'a str) -> Group<'a> {
+        self.shared_group(standing)
+            .unwrap_or(Group::Alone(agent_id))
+    }
+
+    /// The group an agent may share with others; none if it is its own.
+    pub(super) fn shared_group(self, standing: &Standing) -> Option<Group<'_>> {
+        match self {
+            Self::Principal => Some(Group::Principal(&standing.principal)),
+            Self::Family => standing.model_family.as_deref().map(Group::Family),
+        }
+    }
+
+    fn group_of<'a>(self, counted: &Counted<'a>) -> Group<'a> {
+        self.group(&counted.voice.standing, counted.voice.agent_id.as_str())
+    }
+}
+
 /// Replaces each ballot's whole weight by its capped one.
 pub(super) fn apply(policy: &Policy, voices: &mut [Counted<'_>]) {
-    let by_principal = capped(policy.max_share_per_principal, voices, |counted| {
-        Group::Principal(&counted.voice.standing.principal)
-    });
-    let by_family = capped(
-        policy.max_share_per_model_family,
-        voices,
-        |counted| match &counted.voice.standing.model_family {
-            Some(family) => Group::Family(family),
-            None => Group::Alone(counted.voice.agent_id.as_str()),
-        },
-    );
-    for weights in [by_principal, by_family].into_iter().flatten() {
+    for weights in Cap::ALL
+        .map(|cap| capped(cap, policy, voices))
+        .into_iter()
+        .flatten()
+    {
         for (counted, weight) in voices.iter_mut().zip(weights) {
             counted.weight = counted.weight.min(weight);
         }
@@ -41,30 +73,24 @@ pub(super) fn apply(policy: &Policy, voices: &mut [Counted<'_>]) {
 }
 
 /// The weights under one cap, in order; none if it is off.
-fn capped<'a>(
-    share: Millionths,
-    voices: &[Counted<'a>],
-    group: impl Fn(&Counted<'a>) -> Group<'a>,
-) -> Option<Vec<u64>> {
-    if share == Millionths::ONE {
-        return None;
-    }
-    let mut sums: BTreeMap<Group<'a>, u128> = BTreeMap::new();
+fn capped(cap: Cap, policy: &Policy, voices: &[Counted<'_>]) -> Option<Vec<u64>> {
+    let share = cap.share(policy)?;
+    let mut sums: BTreeMap<Group<'_>, u128> = BTreeMap::new();
     let mut total: u128 = 0;
     for counted in voices {
         let weight = u128::from(counted.weight);
-        *sums.entry(group(counted)).or_default() += weight;
+        *sums.entry(cap.group_of(counted)).or_default() += weight;
         total += weight;
     }
-    let limit = |counted: &Counted<'a>| {
-        let sum = sums.get(&group(counted)).copied().unwrap_or(0);
+    let limit = |counted: &Counted<'_>| {
+        let sum = sums.get(&cap.group_of(counted)).copied().unwrap_or(0);
         limited(counted.weight, sum, total - sum, share)
     };
     Some(voices.iter().map(limit).collect())
 }
 
 /// One ballot's weight in a group of weight `sum` against `rest`.
-fn limited(weight: u64, sum: u128, rest: u128, share: Millionths) -> u64 {
+pub(super) fn limited(weight: u64, sum: u128, rest: u128, share: Millionths) -> u64 {
     let share = u128::from(share.get());
     let other = u128::from(ONE) - share;
     if rest == 0 || sum * other <= rest * share {

@@ -1,7 +1,6 @@
 //! Counts voices: which ballots count, with which weight, and why the others do not.
 
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 use super::{Case, Voice, caps};
 use crate::millionths::Millionths;
@@ -77,19 +76,17 @@ pub(super) fn count<'a>(case: &Case<'a>, control: Control) -> Vec<Counted<'a>> {
     voices
 }
 
-/// The weights of counted ballots of one verdict, heaviest first.
+/// The weights of counted ballots of one verdict.
 pub(super) fn weights(voices: &[Counted<'_>], verdict: Verdict) -> Vec<u64> {
-    let mut weights: Vec<u64> = voices
+    voices
         .iter()
         .filter(|counted| counted.speaks() && counted.voice.verdict == verdict)
         .map(|counted| counted.weight)
-        .collect();
-    weights.sort_unstable_by_key(|weight| Reverse(*weight));
-    weights
+        .collect()
 }
 
 /// A voice with its whole weight. One of an observer is none whether suspended or not.
-fn uncapped<'a>(case: &Case<'a>, voice: &'a Voice, control: Control) -> Counted<'a> {
+pub(super) fn uncapped<'a>(case: &Case<'a>, voice: &'a Voice, control: Control) -> Counted<'a> {
     let standing = &voice.standing;
     let observes = voice.agent_id == *case.proposer && !case.policy.proposer_counts;
     let reason = if observes || !standing.qualified {

@@ -5,8 +5,8 @@
 //! so that the question "and without this ballot?" costs a look-up and not another pass.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
-use super::count::{Counted, weights};
 use crate::millionths::{Millionths, ONE};
 use crate::records::{Policy, Status, Verdict};
 
@@ -28,9 +28,12 @@ pub(super) enum Margin {
 }
 
 impl Margin {
-    pub(super) fn new(policy: &Policy, voices: &[Counted<'_>]) -> Self {
-        let endorse = weights(voices, Verdict::Endorse);
-        let challenge = weights(voices, Verdict::Challenge);
+    /// The margin over weights in any order.
+    pub(super) fn new(policy: &Policy, mut endorse: Vec<u64>, mut challenge: Vec<u64>) -> Self {
+        for weights in [&mut endorse, &mut challenge] {
+            weights.retain(|weight| *weight > 0);
+            weights.sort_unstable_by_key(|weight| Reverse(*weight));
+        }
         if policy.target_error.is_some() {
             let unit = policy.evidence_unit.get();
             let voters = endorse.len() + challenge.len();

@@ -3,6 +3,7 @@
 //! [`resolve`] is total, and independent of the order of ballots. Weights are whole millionths
 //! and margins are compared by cross-multiplication or squares: no float decides anything.
 
+pub(crate) mod bounds;
 mod caps;
 mod count;
 mod margin;
@@ -14,10 +15,11 @@ use alloc::vec::Vec;
 use crate::electorate::Standing;
 use crate::ids::{AgentId, Digest};
 use crate::millionths::{Millionths, Sum};
-use crate::records::{DecisionPart, Influence, Policy, ResolvedBy, Stakes, Verdict};
+use crate::records::{DecisionPart, Influence, Policy, ResolvedBy, Stakes, Status, Verdict};
 use crate::trust;
 
 use count::{Control, Counted, count};
+use margin::Margin;
 use tally::Tally;
 
 /// The revision of the rules written here; a round is resolved by the one it was opened under.
@@ -90,6 +92,20 @@ pub fn resolve(case: &Case<'_>) -> DecisionPart {
         ballots: voices.iter().map(Counted::ballot).collect(),
         influence: influence(&tally, &voices),
     }
+}
+
+/// The status but for shadow mode, as [`resolve`] gives it.
+pub(crate) fn would_be(case: &Case<'_>) -> Status {
+    let mut tally = Tally::new(case, &count(case, Control::Obeyed));
+    if matters(case, &tally) {
+        tally.suspend();
+    }
+    tally.would_be()
+}
+
+/// The side that meets the policy's margin with these weights: approved, rejected, or none.
+pub(crate) fn carries(policy: &Policy, endorse: Vec<u64>, challenge: Vec<u64>) -> Status {
+    Margin::new(policy, endorse, challenge).carries()
 }
 
 /// Whether agents suspended by control would, all put back, bring the round elsewhere.

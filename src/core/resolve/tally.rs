@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Case;
-use super::count::Counted;
+use super::count::{Counted, weights};
 use super::margin::Margin;
 use crate::electorate::REQUIRED_DOMAINS_MAX;
 use crate::records::{Mode, Reason, Status, Verdict};
@@ -52,7 +52,11 @@ impl<'a> Tally<'a> {
         let mut tally = Self {
             case: *case,
             suspended: case.pattern_suspended || case.policy.mode == Mode::Suspended,
-            margin: Margin::new(case.policy, voices),
+            margin: Margin::new(
+                case.policy,
+                weights(voices, Verdict::Endorse),
+                weights(voices, Verdict::Challenge),
+            ),
             endorse: 0,
             challenge: 0,
             n: 0,
