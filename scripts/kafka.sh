@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# One node of Apache Kafka (KRaft) from Maven Central's jars, for tests and the demo; Java 17 or later.
+# usage: kafka.sh DIR
+# Prints `HOST:PORT` once it takes connections, then runs until its standard input ends, so that it
+# cannot outlive whoever started it. Jars are kept in $QUORATE_CACHE (default: .cache).
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/part.sh"
+
+dir=$1
+version=${KAFKA_VERSION:-4.3.1}
+libs=$CACHE/kafka-$version
+
+fetch() {
+  [ -e "$libs/.complete" ] && return
+  mkdir -p "$libs"
+  cat > "$libs/pom.xml" <<XML
+<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>quorate</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version></dependency>
+<dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+</dependencies></project>
+XML
+  mvn -B -q -f "$libs/pom.xml" \
+    org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+    -DoutputDirectory="$libs" >&2
+  touch "$libs/.complete"
+}
+
+settings() { # PORT CONTROLLER_PORT
+  cat <<PROPERTIES
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:$2
+listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$2
+advertised.listeners=PLAINTEXT://127.0.0.1:$1
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs=$dir/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=5
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=5
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+PROPERTIES
+}
+
+start() {
+  local port controller
+  port=$(free_port)
+  controller=$(free_port)
+  settings "$port" "$controller" > "$dir/server.properties"
+  [ -d "$dir/data" ] || java -Xmx128m -cp "$libs/*" kafka.tools.StorageTool format --standalone \
+    -t "$(cluster_id)" -c "$dir/server.properties" > "$dir/format.log" 2>&1
+  launch "$dir/kafka.log" java -Xms256m -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+    -cp "$libs/*" kafka.Kafka "$dir/server.properties"
+  ready() { (echo > "/dev/tcp/${address/://}") 2> /dev/null; }
+  address=127.0.0.1:$port
+}
+
+cluster_id() { echo AAAAAAAAAAAAAAAAAAAAAQ; }
+
+mkdir -p "$dir"
+once "$libs.lock" fetch
+run "$dir/kafka.log" start

@@ -1,0 +1,71 @@
+# What kafka.sh and registry.sh share; sourced, not run.
+# The life of a part: fetched once, started on a free port, its address printed, killed by its own
+# process id when standard input ends or the script is told to stop.
+
+CACHE=${QUORATE_CACHE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.cache}
+mkdir -p "$CACHE"
+child=
+
+# A port nobody listens on, below the range that outgoing connections use.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))
+    (echo > "/dev/tcp/127.0.0.1/$port") 2> /dev/null || { echo "$port"; return; }
+  done
+}
+
+# once LOCK COMMAND: runs the command while no other process does.
+once() {
+  local lock=$1
+  shift
+  exec 9> "$lock"
+  flock 9
+  "$@"
+  exec 9>&-
+}
+
+# launch LOG COMMAND...: starts it in the background; the kernel kills it should this script be
+# killed before it could.
+launch() {
+  local log=$1 guard=()
+  shift
+  command -v setpriv > /dev/null && guard=(setpriv --pdeathsig KILL)
+  "${guard[@]}" "$@" > "$log" 2>&1 < /dev/null &
+  child=$!
+}
+
+stop() {
+  [ -z "$child" ] || kill "$child" 2> /dev/null || return 0
+  [ -z "$child" ] || wait "$child" 2> /dev/null || true
+}
+
+# run LOG START: starts the part, again on other ports if it dies at once, and stays with it.
+run() {
+  local log=$1 start=$2 attempt
+  trap stop EXIT
+  trap 'exit 0' INT TERM
+  for attempt in 1 2 3; do
+    "$start"
+    for _ in $(seq 1 1200); do
+      kill -0 "$child" 2> /dev/null || break
+      if ready; then stay; exit 0; fi
+      sleep 0.1
+    done
+    stop
+  done
+  tail -20 "$log" >&2
+  exit 1
+}
+
+# Prints the address; returns when standard input ends or the part is gone.
+stay() {
+  local status
+  echo "$address"
+  while kill -0 "$child" 2> /dev/null; do
+    status=0
+    read -r -t 1 _ || status=$?
+    # Above 128: nothing came within the second. Otherwise it ended.
+    [ "$status" -gt 128 ] || [ "$status" -eq 0 ] || return 0
+  done
+}
