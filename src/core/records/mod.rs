@@ -14,7 +14,7 @@ pub mod tables;
 
 pub use input::{
     Action, Basis, Control, Decision, DecisionVerdict, Label, Parameter, Proposal, Response,
-    ResultKind, Stakes, Verdict,
+    Result, ResultKind, Stakes, Verdict,
 };
 pub use learning::{Correction, Lesson, Start, TrustScore, TrustUpdate};
 pub use outcome::{

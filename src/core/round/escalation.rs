@@ -1,0 +1,173 @@
+//! An escalated round: approvals, a last word, or silence.
+
+use alloc::vec;
+
+use super::came_while_open;
+use crate::electorate::may_review;
+use crate::ids::{Millis, Timestamp};
+use crate::records::{
+    Agent, Closed, Decision, DecisionPart, DecisionVerdict, Judged, OnDecisionTimeout, Policy,
+    Reason, ResolvedBy, Round, RoundState, Status,
+};
+use crate::reject::Reject;
+
+/// Tiers a package is escalated through before silence rejects it.
+pub const TIERS_MAX: i32 = 3;
+
+/// What a human's decision came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decided {
+    /// It counts, and more are needed.
+    Approved,
+    /// It was the last word: the second outcome's decision part.
+    Ended(DecisionPart),
+}
+
+/// What a passed due time came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TimedOut {
+    /// The same package goes to the next tier.
+    NextTier,
+    /// Nobody decided: the second outcome's decision part.
+    Ended(DecisionPart),
+}
+
+/// When a tier's time is over, by the stream time of `acp.decisions`.
+#[must_use]
+pub fn due(closed: &Closed, policy: &Policy) -> Timestamp {
+    let span = policy
+        .decision_deadline
+        .0
+        .saturating_mul(i64::from(closed.tier));
+    closed.coordinates.closing_time.plus(Millis(span))
+}
+
+/// Judges a human's decision on a round that has closed.
+///
+/// `reviewer` is the agent as of the decision's append time, `proposer_principal` the proposer's as
+/// of the pins, `domain` the proposal's.
+///
+/// # Errors
+/// The first refusal that applies, in the protocol's order; the round is then unchanged.
+pub fn decide(
+    round: &mut Round,
+    decision: &Decision,
+    judged: Judged,
+    reviewer: Option<&Agent>,
+    proposer_principal: &str,
+    domain: &str,
+    policy: &Policy,
+) -> Result<Decided, Reject> {
+    let opening = &round.opening;
+    let closed = round.closed.as_mut().ok_or(Reject::RoundOpen)?;
+    if came_while_open(opening, closed, judged.timestamp) {
+        return Err(Reject::RoundOpen);
+    }
+    if round.state == RoundState::Closed {
+        // Every decision after the last due time is late, whether a tick or it noticed first.
+        let timed_out = closed.resolved_by == ResolvedBy::Timeout;
+        return Err(if timed_out {
+            Reject::DecisionTooLate
+        } else {
+            Reject::AlreadyDecided
+        });
+    }
+    if closed.package_digest != Some(decision.package_digest) {
+        return Err(Reject::PackageMismatch);
+    }
+    let reviewer = reviewer.ok_or(Reject::ReviewerNotAllowed)?;
+    let allowed = may_review(reviewer, domain, closed.stakes)
+        && reviewer.agent_id != opening.proposer
+        && reviewer.principal != proposer_principal;
+    if !allowed {
+        return Err(Reject::ReviewerNotAllowed);
+    }
+    if decision.verdict == DecisionVerdict::Approve {
+        if closed
+            .approvals
+            .iter()
+            .any(|approval| approval.reviewer == judged.reviewer)
+        {
+            return Err(Reject::AlreadyApproved);
+        }
+        closed.approvals.push(judged);
+        let needed = usize::try_from(policy.approvals_needed.at(closed.stakes)).unwrap_or(0);
+        if closed.approvals.len() < needed {
+            return Ok(Decided::Approved);
+        }
+        let part = end(
+            round,
+            Status::Approved,
+            Reason::HumanDecision,
+            ResolvedBy::Human,
+        );
+        return part.map(Decided::Ended);
+    }
+    closed.coordinates.judged = closed.approvals.clone();
+    closed.coordinates.judged.push(judged);
+    let reason = match decision.verdict {
+        DecisionVerdict::SendBack => Reason::SentBack,
+        DecisionVerdict::Approve | DecisionVerdict::Reject => Reason::HumanDecision,
+    };
+    end(round, Status::Rejected, reason, ResolvedBy::Human).map(Decided::Ended)
+}
+
+/// Moves an escalated round whose due time has passed.
+///
+/// # Errors
+/// [`Reject::AlreadyDecided`] for a round that is not escalated; it is then unchanged.
+pub fn time_out(round: &mut Round, policy: &Policy) -> Result<TimedOut, Reject> {
+    let again = policy.on_decision_timeout == OnDecisionTimeout::EscalateAgain;
+    match round.closed.as_mut() {
+        Some(closed) if round.state == RoundState::Escalated => {
+            if again && closed.tier < TIERS_MAX {
+                closed.tier += 1;
+                return Ok(TimedOut::NextTier);
+            }
+        }
+        _ => return Err(Reject::AlreadyDecided),
+    }
+    end(
+        round,
+        Status::Rejected,
+        Reason::DecisionTimeout,
+        ResolvedBy::Timeout,
+    )
+    .map(TimedOut::Ended)
+}
+
+/// The second outcome's decision part: the first's with its end replaced (annex 14).
+#[must_use]
+pub fn second_part(
+    first: DecisionPart,
+    status: Status,
+    reason: Reason,
+    resolved_by: ResolvedBy,
+) -> DecisionPart {
+    DecisionPart {
+        status,
+        reasons: vec![reason],
+        resolved_by,
+        ..first
+    }
+}
+
+fn end(
+    round: &mut Round,
+    status: Status,
+    reason: Reason,
+    resolved_by: ResolvedBy,
+) -> Result<DecisionPart, Reject> {
+    let closed = round.closed.as_mut().ok_or(Reject::RoundOpen)?;
+    let first = closed.decision.take().ok_or(Reject::AlreadyDecided)?;
+    if closed.coordinates.judged.is_empty() {
+        closed.coordinates.judged = closed.approvals.clone();
+    }
+    closed.status = status;
+    closed.resolved_by = resolved_by;
+    closed.resolution = 2;
+    closed.package = None;
+    round.state = RoundState::Closed;
+    round.opening.proposal.0.clear();
+    Ok(second_part(first, status, reason, resolved_by))
+}

@@ -1,0 +1,366 @@
+//! A round while responses are taken.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{OBSERVERS_MAX, ORPHAN_GRACE, QUALIFIED_MAX, SUPERSEDED_MAX};
+use crate::early;
+use crate::electorate::Standing;
+use crate::ids::{AgentId, Digest, ProposalId, Timestamp};
+use crate::millionths::Millionths;
+use crate::package::Words;
+use crate::records::{
+    Agent, AgentStatus, DecisionPart, Lesson, Opening, Policy, Proposal, Response, Revision,
+    Stakes, Superseded, Verdict,
+};
+use crate::reject::Reject;
+use crate::resolve::{Case, Voice, resolve};
+
+/// An open round: the proposal, who has spoken, and what was taken out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenRound {
+    /// The round.
+    pub proposal_id: ProposalId,
+    /// The choices made when it was opened.
+    pub opening: Opening,
+    /// The proposal, decoded.
+    pub proposal: Proposal,
+    /// The governing policy at the pins.
+    pub policy: Arc<Policy>,
+    proposer_principal: Arc<str>,
+    stakes: Stakes,
+    seats: BTreeMap<AgentId, Seat>,
+    heard: BTreeSet<Digest>,
+    unheard: BTreeMap<AgentId, Standing>,
+    suspended: BTreeSet<AgentId>,
+    pattern_suspended: bool,
+    input_lost: bool,
+}
+
+/// One agent's place in a round: what it said last (or first), and what that replaced.
+#[derive(Clone, Debug, PartialEq)]
+struct Seat {
+    standing: Arc<Standing>,
+    said: Said,
+    /// Whether this is still the proposal itself, as its proposer's ballot.
+    is_proposal: bool,
+    superseded: Vec<Digest>,
+    further: i32,
+}
+
+/// What an agent said, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// SHA-256 of the response's value bytes after the framing header.
+    pub digest: Digest,
+    /// Endorse, challenge or abstain.
+    pub verdict: Verdict,
+    /// How sure.
+    pub confidence: Millionths,
+    /// Why.
+    pub reasoning: String,
+    /// What it rests on.
+    pub evidence: Vec<String>,
+}
+
+/// What became of an admitted response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It is its agent's ballot, or was put on the list of those superseded.
+    Said,
+    /// It had been admitted before, and changes nothing.
+    Copy,
+}
+
+/// What can be refused of a response before its round is looked at: its number, its agent, a
+/// challenge without reasoning.
+///
+/// # Errors
+/// The first refusal that applies, in the protocol's order.
+pub fn check_speaker<'a>(
+    response: &Response<'_>,
+    agent: Option<&'a Agent>,
+) -> Result<(&'a Agent, Millionths), Reject> {
+    let confidence = Millionths::admit(response.confidence).map_err(|_| Reject::BadNumber)?;
+    let agent = agent.ok_or(Reject::AgentNotListed)?;
+    if agent.status != AgentStatus::Active {
+        return Err(Reject::AgentNotActive);
+    }
+    if response.verdict == Verdict::Challenge && response.reasoning.trim().is_empty() {
+        return Err(Reject::ReasoningMissing);
+    }
+    Ok((agent, confidence))
+}
+
+/// Whether a response of that stream time is neither too early for its proposal nor late.
+///
+/// # Errors
+/// [`Reject::UnknownProposal`], then [`Reject::RoundClosed`].
+pub fn check_time(opening: &Opening, at: Timestamp) -> Result<(), Reject> {
+    if opening.proposal_time > at.plus(ORPHAN_GRACE) {
+        return Err(Reject::UnknownProposal);
+    }
+    if at > opening.deadline {
+        return Err(Reject::RoundClosed);
+    }
+    Ok(())
+}
+
+impl OpenRound {
+    /// Opens a round on an admitted proposal; its proposer's ballot is the proposal itself.
+    ///
+    /// `confidence` is the proposal's, admitted; `unheard` are the other qualified agents at the
+    /// pins, and may be empty where the policy does not close early.
+    #[must_use]
+    pub fn open(
+        proposal_id: ProposalId,
+        opening: Opening,
+        proposal: Proposal,
+        confidence: Millionths,
+        policy: Arc<Policy>,
+        proposer: Standing,
+    ) -> Self {
+        let said = Said {
+            digest: opening.proposal_digest,
+            verdict: Verdict::Endorse,
+            confidence,
+            reasoning: proposal.rationale.clone(),
+            evidence: Vec::new(),
+        };
+        let stakes = policy.stakes_that_count(&proposal.action, proposal.stakes);
+        let proposer_principal = proposer.principal.clone();
+        let seat = Seat {
+            standing: Arc::new(proposer),
+            said,
+            is_proposal: true,
+            superseded: Vec::new(),
+            further: 0,
+        };
+        Self {
+            proposal_id,
+            seats: BTreeMap::from([(opening.proposer.clone(), seat)]),
+            opening,
+            proposal,
+            policy,
+            proposer_principal,
+            stakes,
+            heard: BTreeSet::new(),
+            unheard: BTreeMap::new(),
+            suspended: BTreeSet::new(),
+            pattern_suspended: false,
+            input_lost: false,
+        }
+    }
+
+    /// Names the qualified agents whose silence keeps an early close waiting.
+    pub fn await_agents(&mut self, electorate: impl Iterator<Item = (AgentId, Standing)>) {
+        let proposer = &self.opening.proposer;
+        let awaited = electorate.filter(|(id, standing)| standing.qualified && id != proposer);
+        self.unheard = awaited.collect();
+    }
+
+    /// Admits a response at the stream time of its offset.
+    ///
+    /// `agent` is the agent at the pins, `standing` what it brings to this round.
+    ///
+    /// # Errors
+    /// The first refusal that applies, in the protocol's order; the round is then unchanged.
+    pub fn hear(
+        &mut self,
+        response: &Response<'_>,
+        digest: Digest,
+        at: Timestamp,
+        agent: Option<&Agent>,
+        standing: impl FnOnce(&Agent) -> Standing,
+    ) -> Result<Heard, Reject> {
+        let (agent, confidence) = check_speaker(response, agent)?;
+        check_time(&self.opening, at)?;
+        if response
+            .proposal_digest
+            .is_some_and(|named| named != self.opening.proposal_digest)
+        {
+            return Err(Reject::DigestMismatch);
+        }
+        if self.heard.contains(&digest) {
+            return Ok(Heard::Copy);
+        }
+        let standing = standing(agent);
+        self.has_room(&agent.agent_id, &standing)?;
+        let said = Said {
+            digest,
+            verdict: response.verdict,
+            confidence,
+            reasoning: response.reasoning.to_string(),
+            evidence: response.evidence.clone(),
+        };
+        self.take(agent.agent_id.clone(), Arc::new(standing), said);
+        Ok(Heard::Said)
+    }
+
+    /// Whether another agent's ballot fits; one that has a seat by a response always does.
+    fn has_room(&self, agent: &AgentId, standing: &Standing) -> Result<(), Reject> {
+        if self.seats.get(agent).is_some_and(|seat| !seat.is_proposal) {
+            return Ok(());
+        }
+        let counts = |id: &AgentId, standing: &Standing| {
+            standing.qualified && (self.policy.proposer_counts || *id != self.opening.proposer)
+        };
+        let qualified = counts(agent, standing);
+        let responded = self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
+        let taken = responded
+            .filter(|(id, seat)| counts(id, &seat.standing) == qualified)
+            .count();
+        let limit = if qualified {
+            QUALIFIED_MAX
+        } else {
+            OBSERVERS_MAX
+        };
+        if taken < limit {
+            Ok(())
+        } else {
+            Err(Reject::RoundFull)
+        }
+    }
+
+    fn take(&mut self, agent: AgentId, standing: Arc<Standing>, said: Said) {
+        self.heard.insert(said.digest);
+        self.unheard.remove(&agent);
+        let Some(seat) = self.seats.get_mut(&agent) else {
+            let seat = Seat {
+                standing,
+                said,
+                is_proposal: false,
+                superseded: Vec::new(),
+                further: 0,
+            };
+            self.seats.insert(agent, seat);
+            return;
+        };
+        if seat.is_proposal {
+            seat.is_proposal = false;
+            seat.said = said;
+            return;
+        }
+        let replaced = match self.policy.revision {
+            Revision::Last => core::mem::replace(&mut seat.said, said).digest,
+            Revision::First => said.digest,
+        };
+        if seat.superseded.len() < SUPERSEDED_MAX {
+            seat.superseded.push(replaced);
+        } else {
+            seat.further = seat.further.saturating_add(1);
+        }
+    }
+
+    /// Takes an agent's ballots, earlier and later ones, out of the round.
+    pub fn suspend_agent(&mut self, agent: AgentId) {
+        self.suspended.insert(agent);
+    }
+
+    /// Makes the round escalate, since its policy was suspended.
+    pub fn suspend_pattern(&mut self) {
+        self.pattern_suspended = true;
+    }
+
+    /// Makes the round escalate, since records of its span are gone.
+    pub fn lose_input(&mut self) {
+        self.input_lost = true;
+    }
+
+    /// Whether no agent that has not spoken could change the status any more.
+    #[must_use]
+    pub fn is_settled_early(&self) -> bool {
+        let voices = self.voices();
+        let unheard = self
+            .unheard
+            .iter()
+            .filter(|(id, _)| !self.suspended.contains(*id));
+        self.policy.early_close
+            && early::settled_early(&self.case(&voices), unheard.map(|(_, standing)| standing))
+    }
+
+    /// What the round comes to as it stands.
+    #[must_use]
+    pub fn resolve(&self) -> DecisionPart {
+        resolve(&self.case(&self.voices()))
+    }
+
+    fn voices(&self) -> Vec<Voice> {
+        let voice = |(agent, seat): (&AgentId, &Seat)| Voice {
+            agent_id: agent.clone(),
+            response_digest: seat.said.digest,
+            verdict: seat.said.verdict,
+            confidence: seat.said.confidence,
+            standing: seat.standing.clone(),
+            suspended: self.suspended.contains(agent),
+        };
+        self.seats.iter().map(voice).collect()
+    }
+
+    fn case<'a>(&'a self, voices: &'a [Voice]) -> Case<'a> {
+        Case {
+            proposal_digest: self.opening.proposal_digest,
+            policy: &self.policy,
+            stakes: self.stakes,
+            proposer: &self.opening.proposer,
+            proposer_principal: &self.proposer_principal,
+            voices,
+            pattern_suspended: self.pattern_suspended,
+            input_lost: self.input_lost,
+        }
+    }
+
+    /// The responses that are not their agents' ballots, sorted by agent.
+    #[must_use]
+    pub fn superseded(&self) -> Vec<Superseded> {
+        let listed = self
+            .seats
+            .iter()
+            .filter(|(_, seat)| !seat.superseded.is_empty());
+        listed
+            .map(|(agent, seat)| Superseded {
+                agent_id: agent.clone(),
+                response_digests: seat.superseded.clone(),
+                further: seat.further,
+            })
+            .collect()
+    }
+
+    /// What was said, for the decision package.
+    pub fn words(&self) -> impl Iterator<Item = Words<'_>> {
+        self.seats.values().map(|seat| Words {
+            response_digest: seat.said.digest,
+            reasoning: &seat.said.reasoning,
+            evidence: &seat.said.evidence,
+        })
+    }
+
+    /// Whether an agent has spoken.
+    #[must_use]
+    pub fn has_heard(&self, agent: &str) -> bool {
+        self.seats.contains_key(agent)
+    }
+
+    /// What the counted endorsements and challenges of a decision will teach, sorted by agent.
+    #[must_use]
+    pub fn lessons(&self, decision: &DecisionPart) -> Vec<Lesson> {
+        let taught = decision.ballots.iter().filter(|ballot| {
+            ballot.counted && ballot.verdict != Verdict::Abstain && ballot.weight.get() > 0
+        });
+        let lesson = |ballot: &crate::records::Ballot| {
+            let standing = &self.seats.get(&ballot.agent_id)?.standing;
+            Some(Lesson {
+                agent_id: ballot.agent_id.clone(),
+                verdict: ballot.verdict,
+                confidence: ballot.confidence,
+                authority: ballot.authority,
+                a0: standing.a0,
+                b0: standing.b0,
+                start: standing.start,
+            })
+        };
+        taught.filter_map(lesson).collect()
+    }
+}
