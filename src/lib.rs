@@ -1,1 +1,3 @@
 //! Quorate: the Agent Consensus Protocol on an ordered log.
+
+pub mod wire;

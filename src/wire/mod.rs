@@ -1,0 +1,21 @@
+//! Bytes ↔ records: the only place that knows Avro, JSON and what a registry's ids mean.
+//!
+//! The built-in schemas are the truth and a registry is a convenience (ADR 0004). A record is
+//! decoded by the schema it was written with and read by field name, so that either side may be
+//! the older one. Digests are SHA-256 over the datum as it lies, after the framing header; nobody
+//! re-encodes to check one. Nothing here allocates more than a small multiple of its input.
+
+mod codec;
+mod digest;
+mod error;
+pub mod json;
+mod kind;
+mod partition;
+mod resolution;
+pub mod schemas;
+
+pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT};
+pub use digest::{digest_of, policy_digest, seal_policy};
+pub use error::Error;
+pub use kind::{Datum, Kind, Record};
+pub use partition::partition_of;
