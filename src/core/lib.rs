@@ -14,6 +14,7 @@ pub mod early;
 pub mod electorate;
 pub mod ids;
 pub mod limits;
+pub mod lint;
 pub mod millionths;
 pub mod package;
 pub mod policy;
