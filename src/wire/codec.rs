@@ -233,6 +233,14 @@ fn within_limit(kind: Kind, value: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// The datum of a value: what lies after its framing header, and what digests cover.
+///
+/// # Errors
+/// [`Error::Malformed`] if there is no header.
+pub fn unframed(value: &[u8]) -> Result<&[u8], Error> {
+    split(value).map(|(_, datum)| datum)
+}
+
 /// A value's header and datum.
 fn split(value: &[u8]) -> Result<(Name, &[u8]), Error> {
     if let Some((&[0, a, b, c, d], datum)) = value.split_first_chunk() {

@@ -14,7 +14,7 @@ mod partition;
 mod resolution;
 pub mod schemas;
 
-pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT};
+pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT, unframed};
 pub use digest::{digest_of, policy_digest, seal_policy};
 pub use error::Error;
 pub use kind::{Datum, Kind, Record};

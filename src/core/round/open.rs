@@ -163,7 +163,7 @@ impl OpenRound {
 
     /// Admits a response at the stream time of its offset.
     ///
-    /// `agent` is the agent at the pins, `standing` what it brings to this round.
+    /// `agent` is the agent at the pins; `standing` says what it brings to a domain under a policy.
     ///
     /// # Errors
     /// The first refusal that applies, in the protocol's order; the round is then unchanged.
@@ -173,7 +173,7 @@ impl OpenRound {
         digest: Digest,
         at: Timestamp,
         agent: Option<&Agent>,
-        standing: impl FnOnce(&Agent) -> Standing,
+        standing: impl FnOnce(&Agent, &str, &Policy) -> Standing,
     ) -> Result<Heard, Reject> {
         let (agent, confidence) = check_speaker(response, agent)?;
         check_time(&self.opening, at)?;
@@ -186,7 +186,7 @@ impl OpenRound {
         if self.heard.contains(&digest) {
             return Ok(Heard::Copy);
         }
-        let standing = standing(agent);
+        let standing = standing(agent, &self.proposal.domain, &self.policy);
         self.has_room(&agent.agent_id, &standing)?;
         let said = Said {
             digest,
@@ -272,13 +272,15 @@ impl OpenRound {
     /// Whether no agent that has not spoken could change the status any more.
     #[must_use]
     pub fn is_settled_early(&self) -> bool {
+        if !self.policy.early_close {
+            return false;
+        }
         let voices = self.voices();
         let unheard = self
             .unheard
             .iter()
             .filter(|(id, _)| !self.suspended.contains(*id));
-        self.policy.early_close
-            && early::settled_early(&self.case(&voices), unheard.map(|(_, standing)| standing))
+        early::settled_early(&self.case(&voices), unheard.map(|(_, standing)| standing))
     }
 
     /// What the round comes to as it stands.

@@ -1,0 +1,153 @@
+//! Closing a round: the outcome, the package if a human must decide, and the round's new state.
+
+use quorate_core::ids::{AgentId, Offset, ProposalId, Timestamp};
+use quorate_core::package::{self, Escalated};
+use quorate_core::records::{
+    Closed, Coordinates, DecisionPackage, DecisionPart, Outcome, PackageContent, Round, RoundState,
+    Status,
+};
+use quorate_core::round::{OpenRound, due};
+
+use super::io::{Halt, Output};
+use super::partition::Partition;
+use super::proposals::electorate;
+use super::rounds::{Ended, Live};
+use super::tables::Tables;
+use crate::wire;
+
+impl Partition {
+    /// Resolves an open round at a place in `acp.responses`.
+    pub(super) fn close(
+        &mut self,
+        tables: &Tables,
+        id: ProposalId,
+        (closing_offset, closing_time): (Offset, Timestamp),
+        closed_early: bool,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Halt> {
+        let Some(Live { round, .. }) = self.rounds.take_live(&id) else {
+            return Ok(());
+        };
+        let decision = round.resolve();
+        let decision_digest = wire::digest_of(&decision)?;
+        let opening = &round.opening;
+        let coordinates = Coordinates {
+            partition: self.config.partition,
+            proposal_offset: opening.proposal_offset,
+            proposal_time: opening.proposal_time,
+            deadline: opening.deadline,
+            closing_offset,
+            closing_time,
+            closed_early,
+            pins: opening.pins,
+            superseded: round.superseded(),
+            judged: Vec::new(),
+            traceparent: opening.traceparent.clone(),
+        };
+        let escalated = decision.status == Status::Escalated;
+        out.push(Output::Outcome(Box::new(Outcome {
+            proposal_id: id,
+            resolution: 1,
+            r#final: !escalated,
+            decision: decision.clone(),
+            decision_digest,
+            coordinates: coordinates.clone(),
+        })));
+        let package = if escalated {
+            let silent = silent(tables, &round);
+            let content = self.content(&round, &decision, decision_digest, silent)?;
+            let digest = wire::digest_of(&content)?;
+            Some((content, digest))
+        } else {
+            None
+        };
+        let voters = decision.ballots.iter().filter(|ballot| ballot.counted);
+        let closed = Closed {
+            resolution: 1,
+            status: decision.status,
+            resolved_by: decision.resolved_by,
+            decision_digest,
+            stakes: decision.stakes,
+            coordinates,
+            package_digest: package.as_ref().map(|(_, digest)| *digest),
+            package: package.map(|(content, _)| content),
+            tier: i32::from(escalated),
+            approvals: Vec::new(),
+            voters: voters.map(|ballot| ballot.agent_id.clone()).collect(),
+            lessons: round.lessons(&decision),
+            settlement: None,
+            decision: escalated.then_some(decision),
+        };
+        let mut opening = round.opening;
+        if !escalated {
+            opening.proposal.0.clear();
+        }
+        let state = if escalated {
+            RoundState::Escalated
+        } else {
+            RoundState::Closed
+        };
+        let record = Round {
+            proposal_id: id,
+            state,
+            opening,
+            closed: Some(closed),
+        };
+        let subject = round.proposal.action.subject;
+        let ended = Ended {
+            round: record,
+            policy: round.policy,
+            subject,
+            parked: Vec::new(),
+        };
+        out.extend(self.escalation(&ended));
+        out.push(Output::Round(Box::new(ended.round.clone())));
+        self.rounds.end(ended);
+        Ok(())
+    }
+
+    fn content(
+        &self,
+        round: &OpenRound,
+        decision: &DecisionPart,
+        decision_digest: quorate_core::ids::Digest,
+        silent: Vec<AgentId>,
+    ) -> Result<PackageContent, Halt> {
+        let escalated = Escalated {
+            proposal_bytes: wire::unframed(&round.opening.proposal.0)?,
+            proposal: &round.proposal,
+            decision,
+            decision_digest,
+        };
+        Ok(package::content(escalated, round.words(), silent))
+    }
+
+    /// The package of an escalated round in its present tier.
+    pub(super) fn escalation(&self, ended: &Ended) -> Option<Output> {
+        let closed = ended.round.closed.as_ref()?;
+        let content = closed.package.clone()?;
+        let id = ended.round.proposal_id;
+        Some(Output::Escalation(Box::new(DecisionPackage {
+            proposal_id: id,
+            related: self.rounds.related(&content.proposal.action.subject, &id),
+            content,
+            package_digest: closed.package_digest?,
+            tier: closed.tier,
+            due: due(closed, &ended.policy),
+            on_decision_timeout: ended.policy.on_decision_timeout,
+            approvals_needed: ended.policy.approvals_needed.at(closed.stakes),
+            approvals: closed.approvals.clone(),
+            coordinates: closed.coordinates.clone(),
+        })))
+    }
+}
+
+/// Agents that were qualified and active at the pins and said nothing.
+fn silent(tables: &Tables, round: &OpenRound) -> Vec<AgentId> {
+    let pins = round.opening.pins;
+    let qualified = electorate(tables, &round.proposal.domain, &round.policy, pins);
+    qualified
+        .filter(|(id, standing)| standing.qualified && !round.has_heard(id.as_str()))
+        .map(|(id, _)| id)
+        .collect()
+}

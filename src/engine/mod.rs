@@ -1,0 +1,25 @@
+//! The engine: one partition's state machine, records in, records out, without I/O.
+//!
+//! The same [`Partition::step`] runs under every transport, the test vectors, replay and verify.
+//! The engine owns what is decided and in which order; the runtime owns when: it reads, commits
+//! outputs and positions atomically, keeps [`Tables`] read, and appends ticks where a topic falls
+//! silent ([`Partition::due`]).
+
+mod closing;
+mod decisions;
+mod io;
+mod orphans;
+mod partition;
+mod proposals;
+mod responses;
+mod restore;
+mod results;
+mod rounds;
+mod tables;
+
+pub use io::{
+    CONTROL_HEADER, Forward, Halt, Headers, Input, ORIGIN_HEADER, Output, Record, TICK_HEADER,
+    trust_key,
+};
+pub use partition::{Config, Partition, Position};
+pub use tables::Tables;

@@ -1,0 +1,421 @@
+//! One partition's state machine: every record of its topics goes in, in offset order per topic.
+//!
+//! The order in which topics are read against each other decides nothing: what comes too early
+//! waits. Nothing here reads a clock; time is the append time of the records.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use quorate_core::ids::{AgentId, Bytes, Offset, ProposalId, Timestamp};
+use quorate_core::records::{DeadLetter, Pins, TrustScore};
+use quorate_core::reject::Reject;
+use quorate_core::topic::Topic;
+
+use super::io::{Forward, Halt, Headers, Input, Output, Record};
+use super::orphans::Orphans;
+use super::rounds::Rounds;
+use super::tables::Tables;
+use crate::wire::{self, Codec};
+
+/// Which partition an engine is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Its number, of every round-keyed topic and of `acp.trust-updates`.
+    pub partition: i32,
+    /// How many there are.
+    pub partitions: i32,
+}
+
+/// How far a topic has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The offset to read next: what is committed.
+    pub next: Offset,
+    /// The offset to read from after a restart; at most `next`.
+    pub low: Offset,
+    /// Stream time at `low`.
+    pub low_time: Timestamp,
+    /// Stream time at `next`: the largest append time read.
+    pub time: Timestamp,
+}
+
+/// One partition's rounds and everything that waits.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    pub(super) config: Config,
+    pub(super) codec: Arc<Codec>,
+    pub(super) clocks: BTreeMap<Topic, Clock>,
+    pub(super) rounds: Rounds,
+    pub(super) orphans: Orphans,
+    pub(super) decisions: VecDeque<Kept>,
+    pub(super) results: VecDeque<Kept>,
+    pub(super) scores: BTreeMap<String, BTreeMap<AgentId, TrustScore>>,
+    pub(super) pins: Pins,
+    pub(super) lost: Option<Loss>,
+}
+
+/// A topic's next offset and stream time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Clock {
+    pub(super) next: Offset,
+    pub(super) time: Timestamp,
+}
+
+/// A gap in the responses: rounds whose proposals came no later than it have lost input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    pub(super) below: Offset,
+    /// Stream time of the first record read behind the gap.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// A record kept until it can be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) topic: Topic,
+    pub(super) offset: Offset,
+    /// Append time.
+    pub(super) timestamp: Timestamp,
+    /// Stream time at its offset.
+    pub(super) time: Timestamp,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) forwarded: bool,
+}
+
+impl Kept {
+    pub(super) fn new(record: &Record<'_>, time: Timestamp) -> Self {
+        Self {
+            topic: record.topic,
+            offset: record.offset,
+            timestamp: record.timestamp,
+            time,
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            forwarded: record.headers.forwarded,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+    }
+
+    pub(super) fn record(&self) -> Record<'_> {
+        Record {
+            topic: self.topic,
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: Headers {
+                forwarded: self.forwarded,
+                ..Headers::default()
+            },
+        }
+    }
+}
+
+/// A refusal with its words and the table positions it was judged by.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) reject: Reject,
+    pub(super) detail: String,
+    pub(super) judged_by: Option<Pins>,
+}
+
+impl From<Reject> for Refusal {
+    fn from(reject: Reject) -> Self {
+        Self {
+            reject,
+            detail: reject.meaning().to_owned(),
+            judged_by: None,
+        }
+    }
+}
+
+impl From<wire::Error> for Refusal {
+    fn from(error: wire::Error) -> Self {
+        Self {
+            reject: error.reject(),
+            detail: error.to_string(),
+            judged_by: None,
+        }
+    }
+}
+
+/// What judging one record comes to: outputs, a refusal of the record, or a halt of the partition.
+pub(super) type Judged = Result<Result<(), Refusal>, Halt>;
+
+impl Partition {
+    /// An empty partition.
+    #[must_use]
+    pub fn new(config: Config, codec: Arc<Codec>) -> Self {
+        Self {
+            config,
+            codec,
+            clocks: BTreeMap::new(),
+            rounds: Rounds::default(),
+            orphans: Orphans::default(),
+            decisions: VecDeque::new(),
+            results: VecDeque::new(),
+            scores: BTreeMap::new(),
+            pins: Pins::NONE,
+            lost: None,
+        }
+    }
+
+    /// Takes the next input and returns what follows from it, in order.
+    ///
+    /// Before a decision, a result or a control record is stepped, `tables` must have been read to
+    /// an end asked for after that record was read. A refused record changes nothing but the
+    /// stream time of its topic, and is put out as a dead letter.
+    ///
+    /// # Errors
+    /// [`Halt`]: the partition cannot go on; nothing of this step may be committed.
+    pub fn step(&mut self, tables: &Tables, input: Input<'_>) -> Result<Vec<Output>, Halt> {
+        let mut out = Vec::new();
+        match input {
+            Input::Lost { topic, below } => self.lose(topic, below),
+            Input::Record(record) => {
+                self.advance(&record);
+                self.take(tables, &record, &mut out)?;
+            }
+        }
+        self.settle_waiting(tables, &mut out)?;
+        Ok(out)
+    }
+
+    fn advance(&mut self, record: &Record<'_>) {
+        let clock = self.clocks.entry(record.topic).or_default();
+        clock.next = record.offset.next();
+        clock.time = clock.time.max(record.timestamp);
+    }
+
+    /// Stream time of a topic.
+    pub(super) fn time(&self, topic: Topic) -> Timestamp {
+        self.clocks
+            .get(&topic)
+            .map_or_else(Timestamp::default, |clock| clock.time)
+    }
+
+    fn take(
+        &mut self,
+        tables: &Tables,
+        record: &Record<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Halt> {
+        match record.topic {
+            Topic::Proposals => {
+                self.rounds.pass(self.time(Topic::Proposals));
+                self.expire_orphans(tables, out);
+            }
+            Topic::Responses => self.close_due(tables, record, out)?,
+            _ => {}
+        }
+        if let Some(forward) = self.misplaced(record) {
+            if record.topic == Topic::Decisions {
+                self.decisions.push_back(Kept {
+                    value: None,
+                    ..Kept::new(record, self.time(record.topic))
+                });
+            }
+            out.push(Output::Forward(forward));
+            return Ok(());
+        }
+        if record.value.is_none() && record.topic != Topic::Decisions {
+            return Ok(());
+        }
+        let judged = match record.topic {
+            Topic::Proposals => self.propose(tables, record, out)?,
+            Topic::Responses if record.headers.control => self.control(tables, record),
+            Topic::Responses => self.respond(tables, record, out)?,
+            Topic::Decisions => self.queue_decision(record),
+            Topic::Results => self.queue_result(record),
+            Topic::TrustUpdates => self.fold(record, out),
+            _ => Ok(()),
+        };
+        if let Err(refusal) = judged {
+            out.push(self.dead_letter(tables, record, refusal));
+        }
+        Ok(())
+    }
+
+    /// A record whose key belongs on another partition, unless it was forwarded here.
+    fn misplaced(&self, record: &Record<'_>) -> Option<Forward> {
+        let (key, value) = (record.key?, record.value?);
+        let partition = wire::partition_of(key, self.config.partitions);
+        if partition == self.config.partition || record.headers.forwarded {
+            return None;
+        }
+        Some(Forward {
+            topic: record.topic,
+            partition,
+            offset: record.offset,
+            key: key.to_vec(),
+            value: value.to_vec(),
+            traceparent: record.headers.traceparent.map(str::to_owned),
+        })
+    }
+
+    /// Judges what waited, as long as anything can be judged, then forgets old rounds.
+    fn settle_waiting(&mut self, tables: &Tables, out: &mut Vec<Output>) -> Result<(), Halt> {
+        while self.judge_decisions(tables, out)? | self.judge_results(tables, out) {}
+        let passed = self.time(Topic::Proposals).min(self.time(Topic::Results));
+        for id in self.rounds.forget_before(passed) {
+            out.push(Output::Tombstone(id));
+        }
+        Ok(())
+    }
+
+    pub(super) fn dead_letter(
+        &self,
+        tables: &Tables,
+        record: &Record<'_>,
+        refusal: Refusal,
+    ) -> Output {
+        Output::DeadLetter(DeadLetter {
+            topic: record.topic.name().to_owned(),
+            partition: self.config.partition,
+            offset: record.offset,
+            timestamp: record.timestamp,
+            key: record.key.map(|key| Bytes(key.to_vec())),
+            value: record.value.map(|value| Bytes(value.to_vec())),
+            reason: refusal.reject.code().to_owned(),
+            detail: refusal.detail,
+            judged_by: refusal.judged_by.unwrap_or_else(|| tables.pins()),
+        })
+    }
+
+    fn lose(&mut self, topic: Topic, below: Offset) {
+        let clock = self.clocks.entry(topic).or_default();
+        clock.next = clock.next.max(below);
+        if topic == Topic::Responses {
+            self.rounds.lose_input(below);
+            self.lost = Some(Loss { below, until: None });
+        }
+    }
+
+    /// The topics whose stream time must pass a time before something that waits can go on: where
+    /// one falls silent, a tick is due once the clock has passed that time.
+    #[must_use]
+    pub fn due(&self) -> Vec<(Topic, Timestamp)> {
+        let heads = || {
+            self.decisions
+                .front()
+                .into_iter()
+                .chain(self.results.front())
+        };
+        let head = heads().map(|kept| kept.timestamp).min();
+        let unknown = heads()
+            .filter(|kept| !self.is_known(kept))
+            .map(|kept| kept.timestamp)
+            .min();
+        let earliest = |a: Option<Timestamp>, b: Option<Timestamp>| a.into_iter().chain(b).min();
+        let forgotten = self.rounds.first_forgotten();
+        let of = [
+            (
+                Topic::Proposals,
+                earliest(earliest(self.orphans.first_expiry(), unknown), forgotten),
+            ),
+            (
+                Topic::Responses,
+                earliest(self.rounds.first_deadline(), head),
+            ),
+            (Topic::Decisions, self.rounds.first_due()),
+            (Topic::Results, forgotten),
+        ];
+        let due = of
+            .into_iter()
+            .filter_map(|(topic, time)| Some((topic, time?)));
+        due.filter(|(topic, time)| self.time(*topic) <= *time)
+            .collect()
+    }
+
+    /// Whether so much waits for its proposals that responses should not be read for now.
+    #[must_use]
+    pub fn congested(&self) -> bool {
+        self.orphans.is_full()
+    }
+
+    /// How far every input topic has been read, and from where it must be read after a restart.
+    #[must_use]
+    pub fn positions(&self) -> Vec<(Topic, Position)> {
+        let position = |(topic, clock): (&Topic, &Clock)| {
+            let kept = match topic {
+                Topic::Responses => earlier(self.rounds.first_heard(), self.orphans.first()),
+                Topic::Decisions => self.decisions.front().map(|kept| (kept.offset, kept.time)),
+                Topic::Results => {
+                    let queued = self.results.front().map(|kept| (kept.offset, kept.time));
+                    earlier(queued, self.rounds.first_parked())
+                }
+                _ => None,
+            };
+            let (low, low_time) = kept.unwrap_or((clock.next, clock.time));
+            (
+                *topic,
+                Position {
+                    next: clock.next,
+                    low,
+                    low_time,
+                    time: clock.time,
+                },
+            )
+        };
+        self.clocks.iter().map(position).collect()
+    }
+
+    /// The highest pins rounds were opened at; a new owner opens nothing before its tables have
+    /// reached them.
+    #[must_use]
+    pub const fn pins(&self) -> Pins {
+        self.pins
+    }
+
+    /// The lowest pin of `acp.trust` an open round rests on; none if none is open.
+    #[must_use]
+    pub fn lowest_trust_pin(&self) -> Option<Offset> {
+        self.rounds.lowest_trust_pin()
+    }
+
+    /// How many rounds are open, and how many wait for a human.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        self.rounds.counts()
+    }
+
+    /// Whether a round is known, in whatever state.
+    #[must_use]
+    pub fn knows(&self, id: &ProposalId) -> bool {
+        self.rounds.contains(id)
+    }
+}
+
+impl PartialEq for Partition {
+    /// Equal in everything that bears on what follows.
+    fn eq(&self, other: &Self) -> bool {
+        self.clocks == other.clocks && self.equals_but_for_time(other)
+    }
+}
+
+impl Partition {
+    /// Equal in everything but how far the topics have been read.
+    #[must_use]
+    pub fn equals_but_for_time(&self, other: &Self) -> bool {
+        self.config == other.config
+            && self.rounds == other.rounds
+            && self.orphans == other.orphans
+            && self.decisions == other.decisions
+            && self.results == other.results
+            && self.scores == other.scores
+            && self.pins == other.pins
+            && self.lost == other.lost
+    }
+}
+
+/// The earlier of two places on a topic.
+pub(super) fn earlier(
+    a: Option<(Offset, Timestamp)>,
+    b: Option<(Offset, Timestamp)>,
+) -> Option<(Offset, Timestamp)> {
+    a.into_iter().chain(b).min()
+}

@@ -1,0 +1,262 @@
+//! Proposals: admission, opening, and the responses that came first.
+
+use std::sync::Arc;
+
+use quorate_core::electorate::Standing;
+use quorate_core::ids::{AgentId, Bytes, Digest, Millis, ProposalId, Timestamp};
+use quorate_core::limits::check_texts;
+use quorate_core::millionths::Millionths;
+use quorate_core::records::{
+    Agent, AgentStatus, Opening, Pins, Policy, Proposal, Round, RoundState,
+};
+use quorate_core::reject::Reject;
+use quorate_core::resolve::RULES_REVISION;
+use quorate_core::round::OpenRound;
+use quorate_core::topic::Topic;
+
+use super::io::{Halt, Output, Record};
+use super::partition::{Judged, Partition, Refusal};
+use super::rounds::{Live, Slot};
+use super::tables::Tables;
+
+/// How far a proposal id's time may lie before its stream time.
+const ID_AGE_MAX: Millis = Millis(24 * 3_600_000);
+/// How far a proposal id's time may lie after its stream time.
+const ID_LEAD_MAX: Millis = Millis(5 * 60_000);
+
+/// A proposal that may be opened.
+struct Admitted {
+    id: ProposalId,
+    proposal: Proposal,
+    digest: Digest,
+    confidence: Millionths,
+    deadline: Timestamp,
+    policy: Arc<Policy>,
+    agent: Arc<Agent>,
+}
+
+impl Partition {
+    pub(super) fn propose(
+        &mut self,
+        tables: &Tables,
+        record: &Record<'_>,
+        out: &mut Vec<Output>,
+    ) -> Judged {
+        if !tables.pins().covers(self.pins) {
+            return Err(Halt::TablesBehind {
+                have: tables.pins(),
+                need: self.pins,
+            });
+        }
+        let admitted = match self.admit(tables, record) {
+            Ok(Some(admitted)) => admitted,
+            Ok(None) => return Ok(Ok(())),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let id = admitted.id;
+        self.open(tables, record, admitted, out);
+        self.drain_orphans(tables, id, out)?;
+        Ok(Ok(()))
+    }
+
+    /// Judges a proposal by the tables as they are read; none for a copy of one that stands.
+    fn admit(&self, tables: &Tables, record: &Record<'_>) -> Result<Option<Admitted>, Refusal> {
+        let value = record.value.unwrap_or_default();
+        let (proposal, digest) = self.codec.decode::<Proposal>(value)?;
+        if record.key != Some(proposal.proposal_id.as_bytes()) {
+            return Err(Reject::KeyMismatch.into());
+        }
+        check_texts([proposal.rationale.as_str(), proposal.summary.as_str()])?;
+        let confidence = Millionths::admit(proposal.confidence).map_err(|_| Reject::BadNumber)?;
+        let now = self.time(Topic::Proposals);
+        let id = fresh_id(&proposal.proposal_id, now)?;
+        if let Some(first) = self.rounds.get(&id).map(Slot::opening) {
+            let copy = first.proposal_digest == digest;
+            return if copy {
+                Ok(None)
+            } else {
+                Err(Reject::ProposalConflict.into())
+            };
+        }
+        let pins = tables.pins();
+        let agent = tables
+            .agent(&proposal.proposer, pins.agents)
+            .ok_or(Reject::AgentNotListed)?;
+        if agent.status != AgentStatus::Active {
+            return Err(Reject::AgentNotActive.into());
+        }
+        let policy = tables
+            .governing(&proposal.domain, pins.policies)
+            .ok_or(Reject::NoPolicy)?;
+        if !policy.allows(&proposal.action.r#type) {
+            return Err(Reject::ActionTypeNotAllowed.into());
+        }
+        let deadline = self.deadline(&proposal, policy)?;
+        if self.rounds.running_of(&agent.agent_id) >= policy.max_open_per_proposer {
+            return Err(Reject::ProposerOverLimit.into());
+        }
+        let (policy, agent) = (Arc::clone(policy), Arc::clone(agent));
+        Ok(Some(Admitted {
+            id,
+            proposal,
+            digest,
+            confidence,
+            deadline,
+            policy,
+            agent,
+        }))
+    }
+
+    /// The explicit deadline, within bounds, or the policy's after the later stream time.
+    fn deadline(&self, proposal: &Proposal, policy: &Policy) -> Result<Timestamp, Reject> {
+        let now = self.time(Topic::Proposals);
+        let Some(deadline) = proposal.deadline else {
+            return Ok(now
+                .max(self.time(Topic::Responses))
+                .plus(policy.deadline_default));
+        };
+        if deadline < now {
+            return Err(Reject::DeadlinePassed);
+        }
+        let span = deadline.since(now);
+        if span < policy.deadline_min || span > policy.deadline_max {
+            return Err(Reject::DeadlineBounds);
+        }
+        Ok(deadline)
+    }
+
+    fn open(
+        &mut self,
+        tables: &Tables,
+        record: &Record<'_>,
+        admitted: Admitted,
+        out: &mut Vec<Output>,
+    ) {
+        let Admitted {
+            id,
+            proposal,
+            digest,
+            confidence,
+            deadline,
+            policy,
+            agent,
+        } = admitted;
+        self.pins = tables.pins();
+        let opening = Opening {
+            proposal_offset: record.offset,
+            proposal_time: self.time(Topic::Proposals),
+            responses_time: self.time(Topic::Responses),
+            deadline,
+            proposal_digest: digest,
+            proposal: Bytes(record.value.unwrap_or_default().to_vec()),
+            proposer: agent.agent_id.clone(),
+            pattern: policy.pattern.clone(),
+            policy_digest: policy.digest,
+            rules_revision: RULES_REVISION,
+            pins: self.pins,
+            traceparent: record.headers.traceparent.map(str::to_owned),
+        };
+        let standing = tables.standing(&agent, &proposal.domain, &policy, self.pins);
+        let mut round = OpenRound::open(id, opening, proposal, confidence, policy, standing);
+        if round.policy.early_close {
+            let awaited: Vec<_> =
+                electorate(tables, &round.proposal.domain, &round.policy, self.pins).collect();
+            round.await_agents(awaited.into_iter());
+        }
+        let mut live = Live { round, first: None };
+        self.mark_lost(&mut live);
+        let state = RoundState::Open;
+        let opening = live.round.opening.clone();
+        out.push(Output::Round(Box::new(Round {
+            proposal_id: id,
+            state,
+            opening,
+            closed: None,
+        })));
+        self.rounds.open(live);
+    }
+
+    /// A round whose span may reach into a gap of the responses has lost input.
+    fn mark_lost(&self, live: &mut Live) {
+        let Some(lost) = self.lost else { return };
+        if lost
+            .until
+            .is_none_or(|until| live.round.opening.proposal_time <= until)
+        {
+            live.round.lose_input();
+            live.touch(
+                quorate_core::ids::Offset(lost.below.0 - 1),
+                Timestamp::default(),
+            );
+        }
+    }
+
+    /// Gives a round the responses that came before it, in offset order, and closes it if its
+    /// deadline is already past.
+    fn drain_orphans(
+        &mut self,
+        tables: &Tables,
+        id: ProposalId,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Halt> {
+        for kept in self.orphans.take(id) {
+            let record = kept.record();
+            let heard = self.hear(tables, &record, kept.time, out)?;
+            if let Err(refusal) = heard {
+                out.push(self.dead_letter(tables, &record, refusal));
+            }
+        }
+        let responses = self
+            .clocks
+            .get(&Topic::Responses)
+            .copied()
+            .unwrap_or_default();
+        let late = self
+            .rounds
+            .live_mut(&id)
+            .is_some_and(|live| live.round.opening.deadline < responses.time);
+        if late {
+            let last = quorate_core::ids::Offset(responses.next.0 - 1);
+            self.close(tables, id, (last, responses.time), false, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// The agents an early close must wait for.
+pub(super) fn electorate(
+    tables: &Tables,
+    domain: &str,
+    policy: &Policy,
+    pins: Pins,
+) -> impl Iterator<Item = (AgentId, Standing)> {
+    let active = tables
+        .agents(pins.agents)
+        .filter(|agent| agent.status == AgentStatus::Active);
+    active.map(move |agent| {
+        (
+            agent.agent_id.clone(),
+            tables.standing(agent, domain, policy, pins),
+        )
+    })
+}
+
+/// Parses an id and checks the time it carries.
+fn fresh_id(text: &str, now: Timestamp) -> Result<ProposalId, Reject> {
+    let id: ProposalId = text.parse().map_err(|_| Reject::BadId)?;
+    let made = id.v7_time().ok_or(Reject::BadId)?;
+    if now.since(made) > ID_AGE_MAX || made.since(now) > ID_LEAD_MAX {
+        return Err(Reject::StaleId);
+    }
+    Ok(id)
+}
+
+impl Slot {
+    /// How the round was opened.
+    pub(super) fn opening(&self) -> &Opening {
+        match self {
+            Self::Open(live) => &live.round.opening,
+            Self::Ended(ended) => &ended.round.opening,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Responses and the control records among them; rounds close as their stream time passes.
+
+use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
+use quorate_core::limits::{check_evidence, check_texts};
+use quorate_core::records::{Agent, AgentStatus, Control, Mode, Opening, Policy, Response};
+use quorate_core::reject::Reject;
+use quorate_core::round::{Heard, ORPHAN_GRACE, check_speaker, check_time};
+use quorate_core::topic::Topic;
+
+use super::io::{Halt, Output, Record};
+use super::partition::{Judged, Kept, Partition, Refusal};
+use super::rounds::Slot;
+use super::tables::Tables;
+
+impl Partition {
+    /// Closes the rounds whose deadlines the record's stream time has passed.
+    pub(super) fn close_due(
+        &mut self,
+        tables: &Tables,
+        record: &Record<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Halt> {
+        let now = self.time(Topic::Responses);
+        if let Some(lost) = self.lost.as_mut().filter(|lost| lost.until.is_none()) {
+            lost.until = Some(now);
+        }
+        while let Some(id) = self.rounds.past_deadline(now) {
+            self.close(tables, id, (record.offset, now), false, out)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn respond(
+        &mut self,
+        tables: &Tables,
+        record: &Record<'_>,
+        out: &mut Vec<Output>,
+    ) -> Judged {
+        self.hear(tables, record, self.time(Topic::Responses), out)
+    }
+
+    /// Judges a response at the stream time of its offset, or keeps it until its proposal comes.
+    pub(super) fn hear(
+        &mut self,
+        tables: &Tables,
+        record: &Record<'_>,
+        at: Timestamp,
+        out: &mut Vec<Output>,
+    ) -> Judged {
+        let value = record.value.unwrap_or_default();
+        let (response, digest) = match self.codec.decode::<Response<'_>>(value) {
+            Ok(decoded) => decoded,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        if let Err(reject) = well_formed(record, &response) {
+            return Ok(Err(reject.into()));
+        }
+        let Ok(id) = response.proposal_id.parse() else {
+            return Ok(Err(Reject::UnknownProposal.into()));
+        };
+        let heard = match self.rounds.get(&id) {
+            Some(Slot::Open(_)) => self.hear_open(tables, id, (&response, digest), record, at),
+            Some(Slot::Ended(ended)) => hear_ended(tables, &response, &ended.round.opening, at),
+            None if self.time(Topic::Proposals) > at.plus(ORPHAN_GRACE) => {
+                return Ok(Err(Reject::UnknownProposal.into()));
+            }
+            None => {
+                self.orphans.wait(id, Kept::new(record, at));
+                return Ok(Ok(()));
+            }
+        };
+        if let Err(reject) = heard {
+            let late = reject == Reject::RoundClosed && record.headers.forwarded;
+            let reject = if late { Reject::ForwardedLate } else { reject };
+            let judged_by = self.rounds.get(&id).map(|slot| slot.opening().pins);
+            return Ok(Err(Refusal {
+                judged_by,
+                ..reject.into()
+            }));
+        }
+        if self
+            .rounds
+            .live_mut(&id)
+            .is_some_and(|live| live.round.is_settled_early())
+        {
+            self.close(tables, id, (record.offset, at), true, out)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn hear_open(
+        &mut self,
+        tables: &Tables,
+        id: ProposalId,
+        (response, digest): (&Response<'_>, Digest),
+        record: &Record<'_>,
+        at: Timestamp,
+    ) -> Result<(), Reject> {
+        let Some(live) = self.rounds.live_mut(&id) else {
+            return Ok(());
+        };
+        let pins = live.round.opening.pins;
+        let agent = tables
+            .agent(&response.agent_id, pins.agents)
+            .map(|agent| &**agent);
+        let standing = |agent: &Agent, domain: &str, policy: &Policy| {
+            tables.standing(agent, domain, policy, pins)
+        };
+        if live.round.hear(response, digest, at, agent, standing)? == Heard::Said {
+            live.touch(record.offset, at);
+        }
+        Ok(())
+    }
+
+    /// Obeys an operator's order if the table it names says so.
+    pub(super) fn control(&mut self, tables: &Tables, record: &Record<'_>) -> Result<(), Refusal> {
+        let value = record.value.unwrap_or_default();
+        let (control, _) = self.codec.decode::<Control>(value)?;
+        let place = (record.offset, self.time(Topic::Responses));
+        match (&control.agent_id, &control.pattern) {
+            (Some(agent), None) => self.suspend_agent(tables, agent, control.table_offset, place),
+            (None, Some(pattern)) => {
+                self.suspend_pattern(tables, pattern, control.table_offset, place)
+            }
+            _ => Err(Reject::ControlRefused),
+        }
+        .map_err(Refusal::from)
+    }
+
+    fn suspend_agent(
+        &mut self,
+        tables: &Tables,
+        agent: &str,
+        table_offset: Offset,
+        (offset, time): (Offset, Timestamp),
+    ) -> Result<(), Reject> {
+        let listed = tables
+            .agent(agent, table_offset)
+            .ok_or(Reject::ControlRefused)?;
+        if listed.status != AgentStatus::Suspended || tables.pins().agents < table_offset {
+            return Err(Reject::ControlRefused);
+        }
+        // INVARIANT: a round opened from here on has pins at or after the table's offset, so the
+        // order need not be kept for it.
+        self.pins.agents = self.pins.agents.max(table_offset);
+        for live in self.rounds.open_rounds_mut() {
+            if live.round.opening.pins.agents < table_offset {
+                live.round.suspend_agent(listed.agent_id.clone());
+                live.touch(offset, time);
+            }
+        }
+        Ok(())
+    }
+
+    fn suspend_pattern(
+        &mut self,
+        tables: &Tables,
+        pattern: &str,
+        table_offset: Offset,
+        (offset, time): (Offset, Timestamp),
+    ) -> Result<(), Reject> {
+        let policy = tables
+            .policy(pattern, table_offset)
+            .ok_or(Reject::ControlRefused)?;
+        if policy.mode != Mode::Suspended || tables.pins().policies < table_offset {
+            return Err(Reject::ControlRefused);
+        }
+        self.pins.policies = self.pins.policies.max(table_offset);
+        for live in self.rounds.open_rounds_mut() {
+            let opening = &live.round.opening;
+            if opening.pattern == pattern && opening.pins.policies < table_offset {
+                live.round.suspend_pattern();
+                live.touch(offset, time);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a response to a round that has closed is refused.
+fn hear_ended(
+    tables: &Tables,
+    response: &Response<'_>,
+    opening: &Opening,
+    at: Timestamp,
+) -> Result<(), Reject> {
+    let agent = tables.agent(&response.agent_id, opening.pins.agents);
+    check_speaker(response, agent.map(|agent| &**agent))?;
+    check_time(opening, at)?;
+    Err(Reject::RoundClosed)
+}
+
+/// What can be refused of a response by itself.
+fn well_formed(record: &Record<'_>, response: &Response<'_>) -> Result<(), Reject> {
+    if record.key != Some(response.proposal_id.as_bytes()) {
+        return Err(Reject::KeyMismatch);
+    }
+    check_texts([&*response.reasoning])?;
+    check_evidence(&response.evidence)
+}

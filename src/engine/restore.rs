@@ -1,0 +1,136 @@
+//! Taking a partition over: rounds as `acp.rounds` has them, scores as `acp.trust` has them, then
+//! the inputs again from their low-water offsets.
+//!
+//! The runtime steps the partition with the records from each topic's `low` to its committed
+//! `next`, in offset order per topic, and throws their outputs away: what they led to is committed.
+
+use std::sync::Arc;
+
+use quorate_core::ids::ProposalId;
+use quorate_core::millionths::Millionths;
+use quorate_core::records::{Pins, Proposal, Round, RoundState, TrustScore};
+use quorate_core::resolve::RULES_REVISION;
+use quorate_core::round::OpenRound;
+use quorate_core::topic::Topic;
+
+use super::io::Halt;
+use super::partition::{Clock, Partition, Position};
+use super::proposals::electorate;
+use super::rounds::{Ended, Live};
+use super::tables::Tables;
+
+impl Partition {
+    /// Takes a round over as its last record in `acp.rounds` has it.
+    ///
+    /// # Errors
+    /// [`Halt`] if it rests on rules or table records this program does not have.
+    pub fn restore_round(&mut self, tables: &Tables, round: Round) -> Result<(), Halt> {
+        let (id, opening) = (round.proposal_id, &round.opening);
+        if opening.rules_revision > RULES_REVISION {
+            return Err(Halt::NewerRules {
+                id,
+                revision: opening.rules_revision,
+            });
+        }
+        let incomplete = |what: String| Halt::TableIncomplete { id, what };
+        let policy = tables
+            .policy(&opening.pattern, opening.pins.policies)
+            .filter(|policy| policy.digest == opening.policy_digest)
+            .ok_or_else(|| incomplete(format!("policy `{}`", opening.pattern)))?;
+        self.rounds.forget(&id);
+        if round.state == RoundState::Open {
+            let live = self.restore_live(tables, id, &round, Arc::clone(policy))?;
+            self.rounds.open(live);
+            return Ok(());
+        }
+        self.rounds
+            .count(opening.deadline, id, opening.proposer.clone());
+        let package = round
+            .closed
+            .as_ref()
+            .and_then(|closed| closed.package.as_ref());
+        let subject = package.map(|content| content.proposal.action.subject.clone());
+        let policy = Arc::clone(policy);
+        let subject = subject.unwrap_or_default();
+        self.rounds.end(Ended {
+            round,
+            policy,
+            subject,
+            parked: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn restore_live(
+        &self,
+        tables: &Tables,
+        id: ProposalId,
+        round: &Round,
+        policy: Arc<quorate_core::records::Policy>,
+    ) -> Result<Live, Halt> {
+        let opening = round.opening.clone();
+        let (proposal, _) = self.codec.decode::<Proposal>(&opening.proposal.0)?;
+        let missing = || Halt::TableIncomplete {
+            id,
+            what: format!("`{}`", opening.proposer),
+        };
+        let agent = tables
+            .agent(opening.proposer.as_str(), opening.pins.agents)
+            .ok_or_else(missing)?;
+        let pins = opening.pins;
+        let standing = tables.standing(agent, &proposal.domain, &policy, pins);
+        let confidence = Millionths::admit(proposal.confidence).map_err(|_| missing())?;
+        let mut round = OpenRound::open(id, opening, proposal, confidence, policy, standing);
+        if round.policy.early_close {
+            let awaited: Vec<_> =
+                electorate(tables, &round.proposal.domain, &round.policy, pins).collect();
+            round.await_agents(awaited.into_iter());
+        }
+        Ok(Live { round, first: None })
+    }
+
+    /// Forgets a round that `acp.rounds` has a tombstone for.
+    pub fn restore_tombstone(&mut self, id: &ProposalId) {
+        self.rounds.forget(id);
+    }
+
+    /// Takes a score of this partition's trust domains over.
+    pub fn restore_score(&mut self, score: TrustScore) {
+        let of_domain = self.scores.entry(score.trust_domain.clone()).or_default();
+        of_domain.insert(score.agent_id.clone(), score);
+    }
+
+    /// Sets where the topics stand before their records from `low` on are stepped again.
+    pub fn restore_positions(
+        &mut self,
+        positions: impl IntoIterator<Item = (Topic, Position)>,
+        pins: Pins,
+    ) {
+        self.pins = pins;
+        for (topic, position) in positions {
+            let read_again = matches!(topic, Topic::Responses | Topic::Decisions | Topic::Results);
+            let clock = if read_again {
+                Clock {
+                    next: position.low,
+                    time: position.low_time,
+                }
+            } else {
+                Clock {
+                    next: position.next,
+                    time: position.time,
+                }
+            };
+            self.clocks.insert(topic, clock);
+        }
+        self.rounds.pass(self.time(Topic::Proposals));
+    }
+
+    /// Sets the stream time a topic had at its committed position, once it is read there again.
+    pub fn restored(&mut self, positions: impl IntoIterator<Item = (Topic, Position)>) {
+        for (topic, position) in positions {
+            let clock = self.clocks.entry(topic).or_default();
+            clock.next = clock.next.max(position.next);
+            clock.time = clock.time.max(position.time);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Results: who may report, what they teach, and how trust follows.
+
+use quorate_core::ids::ProposalId;
+use quorate_core::limits::check_texts;
+use quorate_core::records::{Agent, Pins, Result as Report, Round, TrustScore, TrustUpdate};
+use quorate_core::reject::Reject;
+use quorate_core::round::{Reported, must_wait, reporter_allowed, settle};
+use quorate_core::topic::Topic;
+use quorate_core::trust;
+
+use super::io::{Output, Record};
+use super::partition::{Kept, Partition, Refusal};
+use super::rounds::{Ended, Slot};
+use super::tables::Tables;
+
+impl Partition {
+    /// Queues a result; what cannot be read is refused at once.
+    pub(super) fn queue_result(&mut self, record: &Record<'_>) -> Result<(), Refusal> {
+        let (report, _) = self
+            .codec
+            .decode::<Report>(record.value.unwrap_or_default())?;
+        if record.key != Some(report.proposal_id.as_bytes()) {
+            return Err(Reject::KeyMismatch.into());
+        }
+        check_texts([report.note.as_str()])?;
+        self.results
+            .push_back(Kept::new(record, self.time(Topic::Results)));
+        Ok(())
+    }
+
+    /// Judges queued results while they can be; says whether any was.
+    pub(super) fn judge_results(&mut self, tables: &Tables, out: &mut Vec<Output>) -> bool {
+        let mut judged = false;
+        while self
+            .results
+            .front()
+            .is_some_and(|kept| self.can_judge(kept))
+        {
+            let Some(kept) = self.results.pop_front() else {
+                break;
+            };
+            judged = true;
+            if let Err(refusal) = self.report(tables, &kept, out) {
+                out.push(self.dead_letter(tables, &kept.record(), refusal));
+            }
+        }
+        judged
+    }
+
+    fn report(
+        &mut self,
+        tables: &Tables,
+        kept: &Kept,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let known = self
+            .round_of(kept)
+            .and_then(|id| Some((id, self.rounds.get(&id)?)));
+        let id: ProposalId = match known {
+            Some((id, slot)) if slot.opening().proposal_time <= kept.timestamp => id,
+            _ => return Err(Reject::UnknownProposal.into()),
+        };
+        let Some(Slot::Ended(ended)) = self.rounds.get(&id) else {
+            return Err(Reject::RoundOpen.into());
+        };
+        let waits = must_wait(&ended.round, kept.timestamp, &ended.policy)?;
+        let Some(mut ended) = self.rounds.take_ended(&id) else {
+            return Ok(());
+        };
+        if waits {
+            ended.parked.push(kept.clone());
+        } else {
+            self.settle_or_refuse(tables, kept, &mut ended, out);
+        }
+        self.rounds.end(ended);
+        Ok(())
+    }
+
+    /// Folds a result into a round that has its last outcome.
+    pub(super) fn settle_or_refuse(
+        &self,
+        tables: &Tables,
+        kept: &Kept,
+        ended: &mut Ended,
+        out: &mut Vec<Output>,
+    ) {
+        match self.settle(tables, kept, ended) {
+            Ok(Some(update)) => {
+                out.push(Output::TrustUpdate(Box::new(update)));
+                out.push(Output::Round(Box::new(ended.round.clone())));
+            }
+            Ok(None) => {}
+            Err(refusal) => out.push(self.dead_letter(tables, &kept.record(), refusal)),
+        }
+    }
+
+    fn settle(
+        &self,
+        tables: &Tables,
+        kept: &Kept,
+        ended: &mut Ended,
+    ) -> Result<Option<TrustUpdate>, Refusal> {
+        let value = kept.value.as_deref().unwrap_or_default();
+        let (report, digest) = self.codec.decode::<Report>(value)?;
+        let agents_offset = tables.agents_offset(kept.timestamp);
+        let reporter = tables.agent(&report.reporter, agents_offset);
+        let allowed = reporter.is_some_and(|reporter| {
+            reporter_allowed(reporter, &ended.policy)
+                && (ended.policy.self_report || !took_part(tables, reporter, &ended.round))
+        });
+        let reported = Reported {
+            report: &report,
+            digest,
+            offset: kept.offset,
+            at: kept.timestamp,
+            reporter_allowed: allowed,
+            agents_offset,
+        };
+        settle(&mut ended.round, &reported, &ended.policy).map_err(|reject| {
+            let pins = Pins {
+                agents: agents_offset,
+                ..tables.pins()
+            };
+            Refusal {
+                judged_by: Some(pins),
+                ..reject.into()
+            }
+        })
+    }
+
+    /// Folds a trust update into the scores of its domain, which this partition owns.
+    pub(super) fn fold(
+        &mut self,
+        record: &Record<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let value = record.value.unwrap_or_default();
+        let (update, _) = self.codec.decode::<TrustUpdate>(value)?;
+        if record.key != Some(update.trust_domain.as_bytes()) {
+            return Err(Reject::KeyMismatch.into());
+        }
+        let of_domain = self.scores.entry(update.trust_domain.clone()).or_default();
+        let at = (self.config.partition, record.offset);
+        let scores: Vec<TrustScore> = trust::fold(&update, at, |agent| of_domain.get(agent)).scores;
+        for score in scores {
+            of_domain.insert(score.agent_id.clone(), score.clone());
+            out.push(Output::TrustScore(score));
+        }
+        Ok(())
+    }
+}
+
+/// Whether an agent, or its principal, proposed or was counted in a round.
+fn took_part(tables: &Tables, reporter: &Agent, round: &Round) -> bool {
+    let voters = round.closed.iter().flat_map(|closed| &closed.voters);
+    let mut took_part = voters.chain([&round.opening.proposer]);
+    took_part.any(|id| {
+        let then = tables.agent(id.as_str(), round.opening.pins.agents);
+        *id == reporter.agent_id || then.is_some_and(|then| then.principal == reporter.principal)
+    })
+}

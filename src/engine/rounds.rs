@@ -1,0 +1,316 @@
+//! A partition's rounds, and when each next needs attention.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use quorate_core::ids::{AgentId, Offset, ProposalId, Timestamp};
+use quorate_core::records::{Closed, Policy, Round, RoundState};
+use quorate_core::round::{OpenRound, REMEMBERED_MIN, due};
+
+use super::partition::Kept;
+
+/// Other rounds on the same subject that a package lists.
+const RELATED_MAX: usize = 16;
+
+/// Every round the partition knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Rounds {
+    slots: BTreeMap<ProposalId, Slot>,
+    deadlines: BTreeSet<(Timestamp, ProposalId)>,
+    dues: BTreeSet<(Timestamp, ProposalId)>,
+    forgotten: BTreeSet<(Timestamp, ProposalId)>,
+    /// Rounds whose deadlines `acp.proposals` has not passed, whether they are still open or not.
+    running: BTreeSet<(Timestamp, ProposalId, AgentId)>,
+    running_of: BTreeMap<AgentId, i32>,
+    by_subject: BTreeMap<String, BTreeSet<ProposalId>>,
+}
+
+/// A round as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Slot {
+    Open(Box<Live>),
+    Ended(Box<Ended>),
+}
+
+/// A round that takes responses.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Live {
+    pub(super) round: OpenRound,
+    /// The first record of `acp.responses` that changed it, with the stream time there.
+    pub(super) first: Option<(Offset, Timestamp)>,
+}
+
+/// A round that has closed, escalated ones included.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ended {
+    pub(super) round: Round,
+    pub(super) policy: Arc<Policy>,
+    pub(super) subject: String,
+    /// Results that wait for the last outcome, in offset order.
+    pub(super) parked: Vec<Kept>,
+}
+
+impl Ended {
+    fn closed(&self) -> Option<&Closed> {
+        self.round.closed.as_ref()
+    }
+
+    fn is_escalated(&self) -> bool {
+        self.round.state == RoundState::Escalated
+    }
+
+    /// When its tier ends, by the stream time of `acp.decisions`.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.closed()
+            .filter(|_| self.is_escalated())
+            .map(|closed| due(closed, &self.policy))
+    }
+
+    /// When it is forgotten, by the stream times of `acp.proposals` and `acp.results`.
+    fn forgotten(&self) -> Option<Timestamp> {
+        let window = self.policy.result_window.max(REMEMBERED_MIN);
+        let closed = self.closed().filter(|_| !self.is_escalated())?;
+        Some(closed.coordinates.closing_time.plus(window))
+    }
+}
+
+impl Rounds {
+    pub(super) fn contains(&self, id: &ProposalId) -> bool {
+        self.slots.contains_key(id)
+    }
+
+    pub(super) fn get(&self, id: &ProposalId) -> Option<&Slot> {
+        self.slots.get(id)
+    }
+
+    pub(super) fn live_mut(&mut self, id: &ProposalId) -> Option<&mut Live> {
+        match self.slots.get_mut(id)? {
+            Slot::Open(live) => Some(live),
+            Slot::Ended(_) => None,
+        }
+    }
+
+    pub(super) fn open_rounds_mut(&mut self) -> impl Iterator<Item = &mut Live> {
+        self.slots.values_mut().filter_map(|slot| match slot {
+            Slot::Open(live) => Some(&mut **live),
+            Slot::Ended(_) => None,
+        })
+    }
+
+    pub(super) fn open(&mut self, live: Live) {
+        let (id, opening) = (live.round.proposal_id, &live.round.opening);
+        self.deadlines.insert((opening.deadline, id));
+        let (deadline, proposer) = (opening.deadline, opening.proposer.clone());
+        self.count(deadline, id, proposer);
+        let subject = live.round.proposal.action.subject.clone();
+        self.by_subject.entry(subject).or_default().insert(id);
+        self.slots.insert(id, Slot::Open(Box::new(live)));
+    }
+
+    /// Takes an open round out, to be closed.
+    pub(super) fn take_live(&mut self, id: &ProposalId) -> Option<Live> {
+        if !matches!(self.slots.get(id)?, Slot::Open(_)) {
+            return None;
+        }
+        let Some(Slot::Open(live)) = self.slots.remove(id) else {
+            return None;
+        };
+        let opening = &live.round.opening;
+        self.deadlines.remove(&(opening.deadline, *id));
+        self.forget_subject(&live.round.proposal.action.subject, id);
+        Some(*live)
+    }
+
+    /// Takes a closed round out, to be changed and put back by [`Rounds::end`].
+    pub(super) fn take_ended(&mut self, id: &ProposalId) -> Option<Ended> {
+        if !matches!(self.slots.get(id)?, Slot::Ended(_)) {
+            return None;
+        }
+        let Some(Slot::Ended(ended)) = self.slots.remove(id) else {
+            return None;
+        };
+        if let Some(due) = ended.due() {
+            self.dues.remove(&(due, *id));
+        }
+        if let Some(forgotten) = ended.forgotten() {
+            self.forgotten.remove(&(forgotten, *id));
+        }
+        self.forget_subject(&ended.subject, id);
+        Some(*ended)
+    }
+
+    pub(super) fn end(&mut self, ended: Ended) {
+        let id = ended.round.proposal_id;
+        if let Some(due) = ended.due() {
+            self.dues.insert((due, id));
+            self.by_subject
+                .entry(ended.subject.clone())
+                .or_default()
+                .insert(id);
+        }
+        if let Some(forgotten) = ended.forgotten() {
+            self.forgotten.insert((forgotten, id));
+        }
+        self.slots.insert(id, Slot::Ended(Box::new(ended)));
+    }
+
+    fn forget_subject(&mut self, subject: &str, id: &ProposalId) {
+        if let Some(ids) = self.by_subject.get_mut(subject) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.by_subject.remove(subject);
+            }
+        }
+    }
+
+    /// Other open or escalated rounds on a subject, by id.
+    pub(super) fn related(&self, subject: &str, but: &ProposalId) -> Vec<ProposalId> {
+        let ids = self.by_subject.get(subject).into_iter().flatten();
+        ids.filter(|id| *id != but)
+            .take(RELATED_MAX)
+            .copied()
+            .collect()
+    }
+
+    /// Counts a round as its proposer's until `acp.proposals` passes its deadline.
+    ///
+    /// Not until it closes: that depends on how far the responses have been read, and the order of
+    /// reading must not decide whether a proposal is over the limit.
+    pub(super) fn count(&mut self, deadline: Timestamp, id: ProposalId, proposer: AgentId) {
+        if self.running.insert((deadline, id, proposer.clone())) {
+            *self.running_of.entry(proposer).or_default() += 1;
+        }
+    }
+
+    /// Stops counting rounds whose deadlines a stream time of `acp.proposals` has passed.
+    pub(super) fn pass(&mut self, now: Timestamp) {
+        while self
+            .running
+            .first()
+            .is_some_and(|(deadline, ..)| *deadline < now)
+        {
+            let Some((_, _, proposer)) = self.running.pop_first() else {
+                break;
+            };
+            let left = self
+                .running_of
+                .get(&proposer)
+                .map_or(0, |running| running - 1);
+            if left > 0 {
+                self.running_of.insert(proposer, left);
+            } else {
+                self.running_of.remove(&proposer);
+            }
+        }
+    }
+
+    /// How many rounds of a proposer count towards its limit.
+    pub(super) fn running_of(&self, proposer: &AgentId) -> i32 {
+        self.running_of.get(proposer).copied().unwrap_or(0)
+    }
+
+    pub(super) fn first_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The first round whose deadline that stream time has passed.
+    pub(super) fn past_deadline(&self, now: Timestamp) -> Option<ProposalId> {
+        self.deadlines
+            .first()
+            .filter(|(deadline, _)| *deadline < now)
+            .map(|(_, id)| *id)
+    }
+
+    pub(super) fn first_due(&self) -> Option<Timestamp> {
+        self.dues.first().map(|(due, _)| *due)
+    }
+
+    /// The first round whose tier that stream time has passed.
+    pub(super) fn past_due(&self, now: Timestamp) -> Option<ProposalId> {
+        self.dues
+            .first()
+            .filter(|(due, _)| *due < now)
+            .map(|(_, id)| *id)
+    }
+
+    pub(super) fn first_forgotten(&self) -> Option<Timestamp> {
+        self.forgotten.first().map(|(time, _)| *time)
+    }
+
+    /// Forgets rounds whose time is over, in order of that time.
+    pub(super) fn forget_before(&mut self, now: Timestamp) -> Vec<ProposalId> {
+        let mut ids = Vec::new();
+        while let Some((_, id)) = self
+            .forgotten
+            .first()
+            .copied()
+            .filter(|(time, _)| *time < now)
+        {
+            self.take_ended(&id);
+            ids.push(id);
+        }
+        ids
+    }
+
+    /// The first record of `acp.responses` an open round rests on.
+    pub(super) fn first_heard(&self) -> Option<(Offset, Timestamp)> {
+        self.live().filter_map(|live| live.first).min()
+    }
+
+    /// The first result that is parked with an escalated round.
+    pub(super) fn first_parked(&self) -> Option<(Offset, Timestamp)> {
+        let escalated = self.dues.iter().filter_map(|(_, id)| self.slots.get(id));
+        let parked = escalated.filter_map(|slot| match slot {
+            Slot::Ended(ended) => ended.parked.first(),
+            Slot::Open(_) => None,
+        });
+        parked.map(|kept| (kept.offset, kept.time)).min()
+    }
+
+    pub(super) fn lowest_trust_pin(&self) -> Option<Offset> {
+        self.live().map(|live| live.round.opening.pins.trust).min()
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Live> {
+        let open = self
+            .deadlines
+            .iter()
+            .filter_map(|(_, id)| self.slots.get(id));
+        open.filter_map(|slot| match slot {
+            Slot::Open(live) => Some(&**live),
+            Slot::Ended(_) => None,
+        })
+    }
+
+    /// Marks every open round as having lost input below an offset.
+    pub(super) fn lose_input(&mut self, below: Offset) {
+        let last = Offset(below.0.saturating_sub(1));
+        for live in self.open_rounds_mut() {
+            live.round.lose_input();
+            live.touch(last, Timestamp::default());
+        }
+    }
+
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.deadlines.len(), self.dues.len())
+    }
+}
+
+impl Live {
+    /// Notes that a record of `acp.responses` changed the round.
+    pub(super) fn touch(&mut self, offset: Offset, time: Timestamp) {
+        self.first = Some(
+            self.first
+                .map_or((offset, time), |first| first.min((offset, time))),
+        );
+    }
+}
+
+impl Rounds {
+    /// Forgets a round in whatever state.
+    pub(super) fn forget(&mut self, id: &ProposalId) {
+        if self.take_live(id).is_none() {
+            self.take_ended(id);
+        }
+    }
+}

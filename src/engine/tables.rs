@@ -1,0 +1,243 @@
+//! The tables as of any offset: agents, policies and trust scores, with their history.
+//!
+//! Every processor reads them whole. A record that is unsound is passed over, as if it were not
+//! there; the one before it stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use quorate_core::domain;
+use quorate_core::electorate::{self, Standing};
+use quorate_core::ids::{AgentId, Offset, Timestamp};
+use quorate_core::records::{Agent, Pins, Policy, Start, TrustScore};
+use quorate_core::reject::Reject;
+use quorate_core::topic::Topic;
+
+use super::io::trust_key;
+use crate::wire::{self, Codec};
+
+/// The tables, each with every version since the oldest that an open round may have pinned.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    agents: BTreeMap<AgentId, Versions<Agent>>,
+    policies: BTreeMap<String, Versions<Policy>>,
+    scores: BTreeMap<String, BTreeMap<AgentId, Versions<TrustScore>>>,
+    by_principal: BTreeMap<String, BTreeSet<AgentId>>,
+    appended: Vec<(Offset, Timestamp)>,
+    pins: Pins,
+}
+
+/// A key's records by offset.
+type Versions<T> = Vec<(Offset, Arc<T>)>;
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            agents: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            scores: BTreeMap::new(),
+            by_principal: BTreeMap::new(),
+            appended: Vec::new(),
+            pins: Pins::NONE,
+        }
+    }
+}
+
+impl Tables {
+    /// Takes a table's next record.
+    ///
+    /// # Errors
+    /// Why the record was passed over; the table has been read past it all the same.
+    pub fn apply(
+        &mut self,
+        codec: &Codec,
+        topic: Topic,
+        offset: Offset,
+        timestamp: Timestamp,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<(), Reject> {
+        match topic {
+            Topic::Agents => {
+                self.pins.agents = offset;
+                let last = self.appended.last().map_or(timestamp, |(_, last)| *last);
+                self.appended.push((offset, timestamp.max(last)));
+            }
+            Topic::Policies => self.pins.policies = offset,
+            Topic::Trust => self.pins.trust = offset,
+            _ => return Ok(()),
+        }
+        let Some(value) = value else { return Ok(()) };
+        let key = key
+            .and_then(|key| std::str::from_utf8(key).ok())
+            .ok_or(Reject::KeyMismatch)?;
+        match topic {
+            Topic::Agents => self.apply_agent(codec, offset, key, value),
+            Topic::Policies => self.apply_policy(codec, offset, key, value),
+            _ => self.apply_score(codec, offset, key, value),
+        }
+    }
+
+    fn apply_agent(
+        &mut self,
+        codec: &Codec,
+        offset: Offset,
+        key: &str,
+        value: &[u8],
+    ) -> Result<(), Reject> {
+        let (agent, _) = codec
+            .decode::<Agent>(value)
+            .map_err(|error| error.reject())?;
+        same_key(key, agent.agent_id.as_str())?;
+        agent.check().map_err(|_| Reject::Malformed)?;
+        let of_principal = self
+            .by_principal
+            .entry(agent.principal.clone())
+            .or_default();
+        of_principal.insert(agent.agent_id.clone());
+        let versions = self.agents.entry(agent.agent_id.clone()).or_default();
+        versions.push((offset, Arc::new(agent)));
+        Ok(())
+    }
+
+    fn apply_policy(
+        &mut self,
+        codec: &Codec,
+        offset: Offset,
+        key: &str,
+        value: &[u8],
+    ) -> Result<(), Reject> {
+        let (policy, _) = codec
+            .decode::<Policy>(value)
+            .map_err(|error| error.reject())?;
+        same_key(key, &policy.pattern)?;
+        policy.check().map_err(|_| Reject::Malformed)?;
+        let digest = wire::policy_digest(&policy).map_err(|error| error.reject())?;
+        if digest != policy.digest {
+            return Err(Reject::DigestMismatch);
+        }
+        let versions = self.policies.entry(policy.pattern.clone()).or_default();
+        versions.push((offset, Arc::new(policy)));
+        Ok(())
+    }
+
+    fn apply_score(
+        &mut self,
+        codec: &Codec,
+        offset: Offset,
+        key: &str,
+        value: &[u8],
+    ) -> Result<(), Reject> {
+        let (score, _) = codec
+            .decode::<TrustScore>(value)
+            .map_err(|error| error.reject())?;
+        same_key(key, &trust_key(&score))?;
+        let of_domain = self.scores.entry(score.trust_domain.clone()).or_default();
+        let versions = of_domain.entry(score.agent_id.clone()).or_default();
+        versions.push((offset, Arc::new(score)));
+        Ok(())
+    }
+
+    /// The offsets the tables have been read to.
+    #[must_use]
+    pub const fn pins(&self) -> Pins {
+        self.pins
+    }
+
+    /// An agent as of an offset of `acp.agents`.
+    #[must_use]
+    pub fn agent(&self, id: &str, pin: Offset) -> Option<&Arc<Agent>> {
+        as_of(self.agents.get(id)?, pin)
+    }
+
+    /// Every agent as of an offset of `acp.agents`, by id.
+    pub fn agents(&self, pin: Offset) -> impl Iterator<Item = &Arc<Agent>> {
+        self.agents
+            .values()
+            .filter_map(move |versions| as_of(versions, pin))
+    }
+
+    /// The last offset of `acp.agents` that was appended no later than a time.
+    #[must_use]
+    pub fn agents_offset(&self, at: Timestamp) -> Offset {
+        let later = self
+            .appended
+            .partition_point(|(_, appended)| *appended <= at);
+        later
+            .checked_sub(1)
+            .and_then(|last| self.appended.get(last))
+            .map_or(Offset::NONE, |(offset, _)| *offset)
+    }
+
+    /// The policy of a pattern as of an offset of `acp.policies`.
+    #[must_use]
+    pub fn policy(&self, pattern: &str, pin: Offset) -> Option<&Arc<Policy>> {
+        as_of(self.policies.get(pattern)?, pin)
+    }
+
+    /// The policy that governs a domain as of an offset of `acp.policies`.
+    #[must_use]
+    pub fn governing(&self, domain: &str, pin: Offset) -> Option<&Arc<Policy>> {
+        let covering = self
+            .policies
+            .values()
+            .filter_map(|versions| as_of(versions, pin));
+        covering
+            .filter(|policy| domain::matches(&policy.pattern, domain))
+            .max_by_key(|policy| domain::closeness(&policy.pattern))
+    }
+
+    /// What an agent brings to a round in a domain under a policy, as of the round's pins.
+    #[must_use]
+    pub fn standing(&self, agent: &Agent, domain: &str, policy: &Policy, pins: Pins) -> Standing {
+        let score = self.score(&policy.trust_domain, agent.agent_id.as_str(), pins.trust);
+        let inherited = match score {
+            Some(_) => None,
+            None => self.inherited(agent, &policy.trust_domain, pins),
+        };
+        electorate::standing(
+            agent,
+            domain,
+            policy,
+            score.map(|score| &**score),
+            inherited,
+        )
+    }
+
+    fn score(&self, trust_domain: &str, agent: &str, pin: Offset) -> Option<&Arc<TrustScore>> {
+        as_of(self.scores.get(trust_domain)?.get(agent)?, pin)
+    }
+
+    fn inherited(&self, agent: &Agent, trust_domain: &str, pins: Pins) -> Option<Start> {
+        let of_principal = self.by_principal.get(&agent.principal)?.iter();
+        let with_agents = of_principal.filter_map(|id| {
+            let score = self.score(trust_domain, id.as_str(), pins.trust)?;
+            let other = self.agent(id.as_str(), pins.agents)?;
+            Some((&**other, &**score))
+        });
+        electorate::inherited(agent, with_agents)
+    }
+
+    /// Forgets versions of scores that no pin at or after this one can reach.
+    pub fn forget_scores_before(&mut self, pin: Offset) {
+        for versions in self.scores.values_mut().flat_map(BTreeMap::values_mut) {
+            let reachable = versions.partition_point(|(offset, _)| *offset <= pin);
+            versions.drain(..reachable.saturating_sub(1));
+        }
+    }
+}
+
+fn same_key(key: &str, id: &str) -> Result<(), Reject> {
+    if key == id {
+        Ok(())
+    } else {
+        Err(Reject::KeyMismatch)
+    }
+}
+
+fn as_of<T>(versions: &Versions<T>, pin: Offset) -> Option<&Arc<T>> {
+    let later = versions.partition_point(|(offset, _)| *offset <= pin);
+    versions
+        .get(later.checked_sub(1)?)
+        .map(|(_, record)| record)
+}
