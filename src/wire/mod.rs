@@ -8,6 +8,7 @@
 mod codec;
 mod digest;
 mod error;
+pub mod files;
 pub mod json;
 mod kind;
 mod partition;
