@@ -1,1 +1,11 @@
-//! tests
+//! Everything that is tested from outside, in one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should fail where it stands"
+)]
+
+mod tidy;
+mod vectors;

@@ -139,7 +139,7 @@ impl Rounds {
         Some(*ended)
     }
 
-    pub(super) fn end(&mut self, ended: Ended) {
+    pub(super) fn end(&mut self, mut ended: Ended) {
         let id = ended.round.proposal_id;
         if let Some(due) = ended.due() {
             self.dues.insert((due, id));
@@ -147,6 +147,8 @@ impl Rounds {
                 .entry(ended.subject.clone())
                 .or_default()
                 .insert(id);
+        } else {
+            ended.subject.clear();
         }
         if let Some(forgotten) = ended.forgotten() {
             self.forgotten.insert((forgotten, id));

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
@@ -42,7 +43,7 @@ pub fn to_value<T: Serialize>(value: &T) -> Result<Value, Error> {
 /// # Errors
 /// [`Error::Malformed`] with the place of an unknown key and the nearest known one, or with what
 /// else is wrong.
-pub fn from_str_strict<T: Datum + DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub fn from_str_strict<'a, T: Datum + Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
     let value = serde_json::from_str(text).map_err(Error::malformed)?;
     check(&value, T::shape())?;
     // From the text again: a key given twice is noticed only there.

@@ -15,7 +15,10 @@ macro_rules! schema {
 }
 
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $kind:ident($record:ty) in $topic:ident, released $($version:literal)+;)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $kind:ident($record:ty) in $topic:ident, released $($version:literal)+;
+    )+) => {
         /// A kind of record; its name is the record's in Avro.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind {

@@ -1,0 +1,80 @@
+//! A vector as it lies in its file.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Milliseconds since the epoch at which vectors begin: `T`.
+pub(crate) const T: i64 = 1_767_225_600_000;
+
+/// One behaviour.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vector {
+    /// The behaviour, in a sentence.
+    pub(crate) description: String,
+    /// The requirements it shows.
+    pub(crate) requirements: Vec<String>,
+    /// The partition of the engine.
+    #[serde(default)]
+    pub(crate) partition: i32,
+    /// How many there are.
+    #[serde(default = "one")]
+    pub(crate) partitions: i32,
+    /// The records in the order they are read.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One record, and what must follow from it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Step {
+    pub(crate) topic: String,
+    pub(crate) offset: Option<i64>,
+    pub(crate) timestamp: Option<At>,
+    pub(crate) key: Option<String>,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) record: Option<Value>,
+    pub(crate) value_hex: Option<String>,
+    #[serde(default)]
+    pub(crate) tick: bool,
+    pub(crate) lost_below: Option<i64>,
+    pub(crate) forwarded_from: Option<i32>,
+    pub(crate) traceparent: Option<String>,
+    #[serde(default)]
+    pub(crate) outputs: Vec<Value>,
+}
+
+/// An append time: milliseconds since the epoch, or `T+1500`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum At {
+    Epoch(i64),
+    Since(String),
+}
+
+impl At {
+    pub(crate) fn millis(&self) -> i64 {
+        match self {
+            Self::Epoch(millis) => *millis,
+            Self::Since(text) if text == "T" => T,
+            Self::Since(text) => {
+                let (sign, span) = match text.strip_prefix("T+") {
+                    Some(span) => (1, span),
+                    None => (-1, text.strip_prefix("T-").expect("a time begins with T")),
+                };
+                T + sign * span.replace('_', "").parse::<i64>().expect("milliseconds")
+            }
+        }
+    }
+}
+
+/// A record that is not its topic's usual one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Control,
+}
+
+fn one() -> i32 {
+    1
+}
