@@ -5,9 +5,7 @@
 
 use std::io;
 
-use serde::Deserialize;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use serde_json::{Serializer, Value};
 
@@ -54,9 +52,9 @@ pub fn from_str_strict<'a, T: Datum + Deserialize<'a>>(text: &'a str) -> Result<
 ///
 /// # Errors
 /// As [`from_str_strict`].
-pub fn from_value_strict<T: Datum + DeserializeOwned>(value: Value) -> Result<T, Error> {
-    check(&value, T::shape())?;
-    serde_json::from_value(value).map_err(Error::malformed)
+pub fn from_value_strict<'a, T: Datum + Deserialize<'a>>(value: &'a Value) -> Result<T, Error> {
+    check(value, T::shape())?;
+    T::deserialize(value).map_err(Error::malformed)
 }
 
 fn write<T: Serialize, F: Formatter>(value: &T, formatter: F) -> Result<String, Error> {

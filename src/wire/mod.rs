@@ -13,7 +13,11 @@ pub mod json;
 mod kind;
 mod partition;
 mod resolution;
+#[cfg(test)]
+mod samples;
 pub mod schemas;
+#[cfg(test)]
+mod second_opinion;
 
 pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT, unframed};
 pub use digest::{digest_of, policy_digest, seal_policy};
