@@ -8,7 +8,11 @@
 mod codec;
 mod digest;
 mod error;
+#[cfg(test)]
+mod evolution;
 pub mod files;
+#[cfg(test)]
+mod hostile;
 pub mod json;
 mod kind;
 mod partition;

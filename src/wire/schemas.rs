@@ -91,7 +91,7 @@ impl Shape {
     }
 
     /// Parses a schema, or that of a record nested in it before any it refers to is defined.
-    fn parse(text: &str, nested: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn parse(text: &str, nested: Option<&str>) -> Result<Self, Error> {
         let mut json: Value = serde_json::from_str(text).map_err(Error::unknown)?;
         if let Some(name) = nested {
             let namespace = json.get("namespace").cloned();
