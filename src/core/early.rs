@@ -208,3 +208,6 @@ impl Outlook<'_> {
         heard + self.pending.iter().map(pending).sum::<i128>() >= 0
     }
 }
+
+#[cfg(test)]
+mod tests;

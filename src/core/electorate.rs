@@ -185,3 +185,6 @@ fn counts(prior: &Prior) -> (i64, i64) {
     let billionths = |count: i32| i64::from(count) * 1_000_000_000;
     (billionths(prior.right), billionths(prior.wrong))
 }
+
+#[cfg(test)]
+mod tests;

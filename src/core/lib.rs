@@ -25,3 +25,6 @@ pub mod round;
 pub mod topic;
 pub mod trust;
 pub mod unsound;
+
+#[cfg(test)]
+mod samples;

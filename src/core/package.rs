@@ -148,3 +148,6 @@ fn within_one(number: u64) -> Millionths {
     let number = u32::try_from(number).ok().and_then(Millionths::new);
     number.unwrap_or(Millionths::ONE)
 }
+
+#[cfg(test)]
+mod tests;

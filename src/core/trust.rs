@@ -284,3 +284,6 @@ fn nano(x: f64) -> i64 {
     let billionths = libm::rint(x * NANO) as i64;
     billionths
 }
+
+#[cfg(test)]
+mod tests;
