@@ -270,7 +270,7 @@ def text(raw):
 
 
 def from_json(node, value, where=""):
-    """A value of the schema from JSON: defaults filled in, hexadecimal read, unknown keys refused."""
+    """A value of the schema from JSON: defaults filled in, unknown keys refused."""
     kind = node["type"]
     if kind == "record":
         unknown = set(value) - {f["name"] for f in node["fields"]}

@@ -92,7 +92,7 @@ VALUE = {"RIGHT": 1, "WRONG": 0, "UNKNOWN": None}
 def fold(states, update):
     """Folds one trust update into `states` ({agent: State}); returns [(agent, State)] updated.
 
-    The update's lessons have confidence and authority in millionths, a0, b0 and start in billionths.
+    Confidence and authority of its lessons are millionths; a0, b0 and start billionths.
     """
     counted = []
     for lesson in update["ballots"]:

@@ -1,0 +1,54 @@
+"""Whether a round may close early: nobody unheard could change its status (5.7)."""
+
+import itertools
+import random
+
+from . import electorate
+from .resolve import Case, resolve
+
+CONFIDENCES = (0.0, 0.000001, 0.3, 0.7, 1.0)
+TRIED_MAX = 20_000
+
+
+def unheard(case):
+    """The active, qualified agents without a response; the proposer among them."""
+    heard = {response["agent_id"] for response, _ in case.responses}
+    domain, required = case.proposal["domain"], case.policy["required_domains"]
+    muted = set() if case.policy["proposer_counts"] else {case.proposal["proposer"]}
+    return [
+        name
+        for name, agent in sorted(case.agents.items())
+        if name not in heard | muted
+        and electorate.active(agent)
+        and electorate.qualification(agent, domain, required) is not None
+    ]
+
+
+def allowed(case):
+    """Tries what the unheard could say: all of it where they are few, a fixed sample otherwise."""
+    if not case.policy["early_close"]:
+        return False
+    status, names = resolve(case)["status"], unheard(case)
+    sayings = [None, ("ABSTAIN", 0.5)]
+    sayings += [(v, c) for v in ("ENDORSE", "CHALLENGE") for c in CONFIDENCES]
+    return all(
+        resolve(with_said(case, names, said))["status"] == status
+        for said in tries(sayings, len(names))
+    )
+
+
+def tries(sayings, count):
+    if len(sayings) ** count <= TRIED_MAX:
+        return itertools.product(sayings, repeat=count)
+    rng = random.Random(count)
+    extreme = [[saying] * count for saying in sayings]
+    return extreme + [rng.choices(sayings, k=count) for _ in range(2_000)]
+
+
+def with_said(case, names, said):
+    more = [
+        ({"agent_id": name, "verdict": s[0], "confidence": s[1]}, bytes(32))
+        for name, s in zip(names, said)
+        if s is not None
+    ]
+    return Case(**{**vars(case), "responses": [*case.responses, *more]})
