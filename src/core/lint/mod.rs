@@ -17,7 +17,7 @@ use core::cmp::Reverse;
 
 use serde::Serialize;
 
-use crate::domain;
+use crate::electorate;
 use crate::policy;
 use crate::records::{Agent, Policy, Stakes, TrustScore};
 
@@ -94,8 +94,8 @@ pub fn lint(
     findings
 }
 
-/// The domains a policy is judged in: those it governs of its own pattern and the domains that
-/// agents are granted below it. The pattern itself is left out where agents are only below it.
+/// The domains a policy is judged in: its pattern and the domains it governs that agents are
+/// granted. The pattern itself is left out where agents are qualified only below it.
 fn governed<'a>(policy: &'a Policy, others: &'a [Policy], agents: &'a [Agent]) -> Vec<&'a str> {
     let others = others
         .iter()
@@ -104,18 +104,17 @@ fn governed<'a>(policy: &'a Policy, others: &'a [Policy], agents: &'a [Agent]) -
         let in_force = others.clone().chain([policy]);
         policy::governing(in_force, name).is_some_and(|found| found.pattern == policy.pattern)
     };
-    let granted = agents
-        .iter()
-        .filter(|agent| house::is_active(agent))
-        .flat_map(|a| &a.domains);
-    let mut domains: BTreeSet<&str> = granted
-        .clone()
+    let active = || agents.iter().filter(|agent| house::is_active(agent));
+    let mut domains: BTreeSet<&str> = active()
+        .flat_map(|agent| &agent.domains)
         .map(|grant| grant.domain.as_str())
         .filter(|name| governs(name))
         .collect();
-    let covered = granted
-        .into_iter()
-        .any(|g| domain::covers(&g.domain, &policy.pattern));
+    let covered = active().any(|agent| {
+        let mut required = policy.required_domains.iter();
+        electorate::closest(agent, &policy.pattern).is_some()
+            || required.any(|domain| electorate::holds(agent, domain))
+    });
     if policy.pattern != "*" && (covered || domains.is_empty()) {
         domains.insert(&policy.pattern);
     }

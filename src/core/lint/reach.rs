@@ -79,7 +79,7 @@ fn ever(house: &House<'_>, find: &mut Find<'_>) -> bool {
                 house.domain,
                 words(&reasons)
             );
-            find(Warning, "proposer_cannot_pass", text);
+            find(Note, "proposer_cannot_pass", text);
         }
     } else if let Some(best) = best {
         for reason in &best.reasons {

@@ -176,7 +176,7 @@ fn a_required_domain_without_holder_is_an_error() {
 }
 
 #[test]
-fn more_responders_than_principals_is_an_error_and_as_many_a_warning() {
+fn more_responders_than_principals_is_an_error_and_as_many_a_note() {
     let findings = with(|p| p.min_responders = 4);
     assert_finds(&findings, Severity::Error, "min_responders_unreachable");
     let findings = with(|p| p.min_responders = 3);
