@@ -7,5 +7,6 @@
     reason = "a test that fails should fail where it stands"
 )]
 
+mod examples;
 mod tidy;
 mod vectors;

@@ -299,7 +299,11 @@ fn evidence_units_are_those_of_the_protocol() {
 
 proptest! {
     #[test]
-    fn stakes_are_never_lowered(amount in "-?[0-9]{1,9}", at_least in "-?[0-9]{1,9}", rank in 0_usize..4) {
+    fn stakes_are_never_lowered(
+        amount in "-?[0-9]{1,9}",
+        at_least in "-?[0-9]{1,9}",
+        rank in 0_usize..4,
+    ) {
         let declared = [Stakes::Low, Stakes::Medium, Stakes::High, Stakes::Critical][rank];
         let mut policy = Policy::defaults("credit");
         policy.stakes_floor = vec![floor(None, &at_least, Stakes::High)];

@@ -40,7 +40,9 @@ fn every_key_of_a_policy_is_read() {
         min_weight = 0.1
         min_confidence = 0.2
         escalate_at_stakes = "CRITICAL"
-        stakes_floor = [{ action_type = "loan", parameter = "amount", at_least = 1e4, stakes = "HIGH" }]
+        stakes_floor = [
+            { action_type = "loan", parameter = "amount", at_least = 1e4, stakes = "HIGH" },
+        ]
         proposer_counts = false
         required_domains = ["compliance"]
         veto_domains = ["security"]
@@ -416,7 +418,9 @@ fn text_that_is_no_toml_is_refused_at_its_line() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in "(\\[\\[policy\\]\\]\n)?([a-z_]{1,9} = [-0-9a-z\"\\[\\]{}.]{0,9}\n){0,3}") {
+    fn any_text_is_read_or_refused(
+        text in "(\\[\\[policy\\]\\]\n)?([a-z_]{1,9} = [-0-9a-z\"\\[\\]{}.]{0,9}\n){0,3}"
+    ) {
         if let Ok(read) = policies(&text) {
             prop_assert!(read.iter().all(|policy| policy.check().is_ok()));
         }
