@@ -147,11 +147,18 @@ impl Policy {
             "pattern",
             "is neither `*` nor dotted, non-empty segments",
         )?;
-        let trust_domain = unsound::is_domain(&self.trust_domain);
+        let named = !self.trust_domain.is_empty() && self.trust_domain != "*";
         require(
-            trust_domain,
+            named,
             "trust_domain",
-            "is not a domain: a policy for `*` must name one",
+            "is not named, as a policy for `*` must",
+        )?;
+        // Keys of scores are `trust_domain:agent_id`, and ids may have colons of their own.
+        let parts = !self.trust_domain.contains(':');
+        require(
+            parts,
+            "trust_domain",
+            "has a colon, which keys are parted by",
         )?;
         unsound::domains(strs(&self.required_domains), "required_domains")?;
         let few = self.required_domains.len() <= REQUIRED_DOMAINS_MAX;

@@ -33,34 +33,32 @@ pub(crate) fn distinct<'a>(
     require(all, key, "names one twice")
 }
 
-/// Refuses a list of which one is no domain, or which names one twice.
+/// Refuses a list of which one is no domain.
 pub(crate) fn domains<'a>(
-    names: impl IntoIterator<Item = &'a str> + Clone,
+    names: impl IntoIterator<Item = &'a str>,
     key: &'static str,
 ) -> Result<(), Unsound> {
-    let sound = names.clone().into_iter().all(is_domain);
-    require(sound, key, "is not made of dotted, non-empty segments")?;
-    distinct(names, key)
+    let sound = names.into_iter().all(is_domain);
+    require(sound, key, "is not made of dotted, non-empty segments")
 }
 
-/// Refuses a list of which one is empty, or which names one twice.
+/// Refuses a list of which one is empty.
 pub(crate) fn names<'a>(
-    names: impl IntoIterator<Item = &'a str> + Clone,
+    names: impl IntoIterator<Item = &'a str>,
     key: &'static str,
 ) -> Result<(), Unsound> {
-    let given = names.clone().into_iter().all(|name| !name.is_empty());
-    require(given, key, "has an empty entry")?;
-    distinct(names, key)
+    let given = names.into_iter().all(|name| !name.is_empty());
+    require(given, key, "has an empty entry")
 }
 
 /// Whether a text is a domain as policies and agents may name it: dotted, non-empty segments
-/// without `*`, `:` (it parts trust domain and agent in keys), spaces and ASCII controls.
+/// without `*`, spaces and ASCII controls.
 pub(crate) fn is_domain(text: &str) -> bool {
     text.split('.').all(|segment| {
         !segment.is_empty()
             && !segment
                 .chars()
-                .any(|c| c == '*' || c == ':' || c == ' ' || c.is_ascii_control())
+                .any(|c| c == '*' || c == ' ' || c.is_ascii_control())
     })
 }
 
@@ -74,7 +72,7 @@ mod tests {
             assert!(is_domain(text), "{text}");
         }
         for text in [
-            "", ".", "fraud.", ".fraud", "a..b", "*", "fraud.*", "a b", "a:b", "a\n",
+            "", ".", "fraud.", ".fraud", "a..b", "*", "fraud.*", "a b", "a\n",
         ] {
             assert!(!is_domain(text), "{text}");
         }

@@ -16,7 +16,7 @@ use quorate_core::records::{
 };
 use quorate_core::unsound::Unsound;
 
-use entry::{Entry, Flaw};
+use entry::{Entry, Flaw, Step};
 use source::Source;
 
 /// Why a policy or agent file is refused.
@@ -109,6 +109,7 @@ pub fn agents(text: &str) -> Result<Vec<Agent>, FileError> {
         source.entries("agent", |value| {
             let agent = agent(value)?;
             agent.check()?;
+            meaningful(&agent)?;
             Ok(agent)
         })
     };
@@ -286,6 +287,16 @@ fn agent(value: &Value) -> Result<Agent, Flaw> {
     let status = |value: &Value| entry::symbol(value, &["ACTIVE", "SUSPENDED", "RETIRED"]);
     entry.set("status", &mut agent.status, status)?;
     Ok(agent)
+}
+
+/// Refuses a grant that a log may hold and nobody would write on purpose.
+fn meaningful(agent: &Agent) -> Result<(), Flaw> {
+    match agent.domains.iter().position(|grant| grant.domain == "*") {
+        Some(at) => Err(Flaw::of("domain", "is `*`, which grants nothing")
+            .within(Step::At(at))
+            .within(Step::Key("domains".to_owned()))),
+        None => Ok(()),
+    }
 }
 
 fn grant(value: &Value) -> Result<Grant, Flaw> {

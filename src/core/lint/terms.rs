@@ -1,5 +1,6 @@
 //! Lints a policy's own terms: what they mean whoever takes part.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -42,6 +43,19 @@ pub(super) fn lint(policy: &Policy, findings: &mut Vec<Finding>) {
                     escalates"
             .to_string();
         find(Note, "veto_adds_nothing", text);
+    }
+    for (key, names) in [
+        ("required_domains", policy.required_domains.as_slice()),
+        ("veto_domains", &policy.veto_domains),
+        (
+            "action_types",
+            policy.action_types.as_deref().unwrap_or_default(),
+        ),
+        ("reporters", policy.reporters.as_deref().unwrap_or_default()),
+    ] {
+        if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
+            find(Warning, "named_twice", format!("`{key}` names one twice"));
+        }
     }
     floors(policy, &mut find);
 }

@@ -398,6 +398,15 @@ fn terms_that_stop_everything_are_told() {
 }
 
 #[test]
+fn names_given_twice_are_told() {
+    let twice = with(|p| p.veto_domains = vec!["fraud".to_owned(), "fraud".to_owned()]);
+    assert_eq!(
+        text(&twice, "named_twice"),
+        "`veto_domains` names one twice"
+    );
+}
+
+#[test]
 fn floors_that_raise_nothing_are_told() {
     let floor = |action_type: Option<&str>, stakes| StakesFloor {
         action_type: action_type.map(ToOwned::to_owned),

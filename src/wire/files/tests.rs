@@ -255,10 +255,15 @@ fn a_file_with_an_unsound_entry_is_refused_while_json_is_not_checked() {
     );
     let star = policy_refused("[[policy]]\npattern = \"*\"\n");
     assert!(
-        star.starts_with("line 1: `policy.trust_domain` is not a domain"),
+        star.starts_with("line 1: `policy.trust_domain` is not named"),
         "{star}"
     );
     let text = "[[agent]]\nagent_id = \"a\"\ndomains = [{ domain = \"*\", authority = 1 }]\n";
+    assert_eq!(
+        agent_refused(text),
+        "line 3: `agent.domains.domain` is `*`, which grants nothing"
+    );
+    let text = "[[agent]]\nagent_id = \"a\"\ndomains = [{ domain = \"a.\", authority = 1 }]\n";
     assert!(agent_refused(text).starts_with("line 3: `agent.domains` is not made of dotted"));
     let unsound = policy_from_json(&json!({ "pattern": "x", "min_responders": -1 })).unwrap();
     assert!(unsound.check().is_err());
