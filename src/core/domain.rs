@@ -9,6 +9,7 @@ pub fn covers(prefix: &str, domain: &str) -> bool {
         .strip_prefix(prefix)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         && !prefix.is_empty()
+        && prefix != "*"
 }
 
 /// Whether a pattern covers a domain: a prefix, or `*` for every one.
@@ -35,6 +36,7 @@ mod tests {
         assert!(!covers("fraud.detection", "fraud"));
         assert!(!covers("", "fraud"));
         assert!(!covers("*", "fraud"));
+        assert!(!covers("*", "*"));
         assert!(matches("*", "fraud"));
     }
 
