@@ -289,7 +289,9 @@ impl OpenRound {
         resolve(&self.case(&self.voices()))
     }
 
-    fn voices(&self) -> Vec<Voice> {
+    /// Everybody's ballots as they stand.
+    #[must_use]
+    pub fn voices(&self) -> Vec<Voice> {
         let voice = |(agent, seat): (&AgentId, &Seat)| Voice {
             agent_id: agent.clone(),
             response_digest: seat.said.digest,
@@ -301,7 +303,9 @@ impl OpenRound {
         self.seats.iter().map(voice).collect()
     }
 
-    fn case<'a>(&'a self, voices: &'a [Voice]) -> Case<'a> {
+    /// The round as it is resolved with these voices.
+    #[must_use]
+    pub fn case<'a>(&'a self, voices: &'a [Voice]) -> Case<'a> {
         Case {
             proposal_digest: self.opening.proposal_digest,
             policy: &self.policy,

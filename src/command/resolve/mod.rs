@@ -1,0 +1,108 @@
+//! `quorate resolve FILE`: one case from a file, decided and explained; nothing is read or written
+//! but that file.
+
+mod case;
+mod flips;
+mod words;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use quorate_core::records::DecisionPart;
+use serde::Serialize;
+
+use crate::wire;
+use case::Case;
+pub use case::{CaseError, Refused};
+use flips::Flip;
+
+/// Resolves one case: policy, agents, proposal and responses from a JSON file.
+#[derive(Debug, clap::Args)]
+pub struct Resolve {
+    /// The case; `-` reads it from standard input.
+    file: PathBuf,
+    /// Prints the decision part, the refusals and what would have flipped it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a case came to.
+#[derive(Debug, Serialize)]
+struct Report {
+    decision: DecisionPart,
+    decision_digest: quorate_core::ids::Digest,
+    refused: Vec<Refused>,
+    flips: Vec<Flip>,
+}
+
+impl Resolve {
+    /// Decides the case and says why.
+    ///
+    /// # Errors
+    /// If the case cannot be read, or is not one.
+    pub fn call(&self) -> anyhow::Result<()> {
+        let text = super::input(&self.file)?;
+        let report =
+            report(&text).with_context(|| format!("cannot resolve `{}`", self.file.display()))?;
+        if self.json {
+            println!("{}", wire::json::to_string_pretty(&report)?);
+        } else {
+            print!("{}", words::of(&report));
+        }
+        Ok(())
+    }
+}
+
+fn report(text: &str) -> anyhow::Result<Report> {
+    let (case, refused) = Case::parse(text)?.round()?;
+    let decision = case.resolve();
+    let flips = flips::of(&case, &decision);
+    let decision_digest = wire::digest_of(&decision)?;
+    Ok(Report {
+        decision,
+        decision_digest,
+        refused,
+        flips,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CASE: &str = r#"{
+        "policy": {"pattern": "fraud"},
+        "agents": [
+            {"agent_id": "expert", "domains": [
+                {"domain": "fraud", "authority": 1, "prior": {"right": 57, "wrong": 3, "source": "test"}}
+            ]},
+            {"agent_id": "weak", "domains": [{"domain": "fraud", "authority": 0.2}]},
+            {"agent_id": "proposer"}
+        ],
+        "proposal": {"proposer": "proposer", "domain": "fraud.detection",
+            "action": {"type": "payment.block", "subject": "p-1"}, "confidence": 0.9,
+            "stakes": "LOW"},
+        "responses": [
+            {"agent_id": "expert", "verdict": "ENDORSE", "confidence": 0.95},
+            {"agent_id": "weak", "verdict": "CHALLENGE", "confidence": 0.4, "reasoning": "no"},
+            {"agent_id": "nobody", "verdict": "CHALLENGE", "confidence": 1, "reasoning": "no"}
+        ]
+    }"#;
+
+    #[test]
+    fn a_case_is_decided_explained_and_what_was_refused_is_said() {
+        let report = report(CASE).unwrap();
+        let words = words::of(&report);
+        assert!(words.contains("APPROVED"), "{words}");
+        assert!(words.contains("agent_not_listed"), "{words}");
+        assert!(words.contains("expert is pivotal"), "{words}");
+        assert_eq!(report.refused.len(), 1);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let text = CASE.replace("\"agents\"", "\"agnets\"");
+        let error = format!("{:#}", report(&text).unwrap_err());
+        assert!(error.contains("agnets"), "{error}");
+    }
+}
