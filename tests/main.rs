@@ -8,5 +8,6 @@
 )]
 
 mod examples;
+mod golden;
 mod tidy;
 mod vectors;
