@@ -145,13 +145,15 @@ pub fn holds(agent: &Agent, domain: &str) -> bool {
         .any(|grant| grant.authority > Millionths::ZERO && domain::covers(&grant.domain, domain))
 }
 
-/// The grant that decides an agent's authority in a domain, even where it is 0.
+/// The grant that decides an agent's authority in a domain, even where it is 0: the longest, and
+/// of two for one domain the first.
 #[must_use]
 pub fn closest<'a>(agent: &'a Agent, domain: &str) -> Option<&'a Grant> {
     agent
         .domains
         .iter()
         .filter(|grant| domain::covers(&grant.domain, domain))
+        .rev()
         .max_by_key(|grant| grant.domain.len())
 }
 

@@ -44,6 +44,12 @@ fn authority_is_that_of_the_longest_matching_grant_even_where_it_is_zero() {
     let none = standing_in(&expert, "bank.loans.small.car");
     assert!(none.qualified);
     assert_eq!(none.authority, Millionths::ZERO);
+    expert.domains.push(grant("bank", 0.6));
+    assert_eq!(
+        standing_in(&expert, "bank").authority,
+        millionths(0.5),
+        "the first of two"
+    );
     let observer = standing_in(&expert, "banking");
     assert!(!observer.qualified);
     assert_eq!(
