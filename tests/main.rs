@@ -9,5 +9,6 @@
 
 mod examples;
 mod golden;
+mod schemas;
 mod tidy;
 mod vectors;

@@ -152,3 +152,118 @@ impl<F: Formatter> Formatter for Hexadecimal<F> {
         end_object_value();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_core::ids::{Bytes, Digest, Offset, Timestamp};
+    use quorate_core::records::{Agent, DeadLetter, Outcome, Pins, Proposal, Stakes};
+    use quorate_core::reject::Reject;
+
+    use super::super::samples::Dice;
+    use super::*;
+
+    const PROPOSAL: &str = r#"{
+        "proposal_id": "0192f0c1-2345-7abc-8def-0123456789ab", "proposer": "a",
+        "domain": "fraud", "confidence": 0.9,
+        "action": {"type": "payment.block", "subject": "4711"}}"#;
+
+    #[test]
+    fn what_has_a_default_may_be_left_out() {
+        let proposal: Proposal = from_str_strict(PROPOSAL).unwrap();
+        assert_eq!(proposal.stakes, Stakes::Critical);
+        assert_eq!(proposal.deadline, None);
+        assert!(proposal.labels.is_empty() && proposal.action.parameters.is_empty());
+        let text = PROPOSAL.replace("\"proposer\": \"a\",", "");
+        assert!(from_str_strict::<Proposal>(&text).is_err());
+    }
+
+    #[test]
+    fn bytes_are_hexadecimal() {
+        let letter = DeadLetter {
+            topic: "proposals".to_owned(),
+            partition: 3,
+            offset: Offset(9),
+            timestamp: Timestamp(1),
+            key: Some(Bytes(vec![0, 0xAB])),
+            value: None,
+            reason: "malformed".to_owned(),
+            detail: "a \"quote\"".to_owned(),
+            judged_by: Pins::NONE,
+        };
+        let text = to_string(&letter).unwrap();
+        assert_eq!(
+            text,
+            r#"{"topic":"proposals","partition":3,"offset":9,"timestamp":1,"key":"00ab","#
+                .to_owned()
+                + r#""value":null,"reason":"malformed","detail":"a \"quote\"","#
+                + r#""judged_by":{"agents":-1,"policies":-1,"trust":-1}}"#
+        );
+        assert_eq!(from_str_strict::<DeadLetter>(&text), Ok(letter));
+        for wrong in ["\"00a\"", "\"0g\"", "[0, 171]"] {
+            let text = text.replace("\"00ab\"", wrong);
+            assert!(from_str_strict::<DeadLetter>(&text).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_64_hexadecimal_digits() {
+        assert_eq!(
+            to_string(&Digest([0xA0; 32])).unwrap(),
+            format!("\"{}\"", "a0".repeat(32))
+        );
+        assert!(serde_json::from_str::<Digest>(&format!("\"{}\"", "a0".repeat(31))).is_err());
+    }
+
+    fn refusal<'a, T: Datum + Deserialize<'a>>(text: &'a str) -> String {
+        match from_str_strict::<T>(text) {
+            Err(error) => {
+                assert_eq!(error.reject(), Reject::Malformed);
+                error.to_string()
+            }
+            Ok(_) => panic!("{text} was read"),
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place_and_the_nearest() {
+        let top = PROPOSAL.replace("\"domain\"", "\"domian\": 1, \"domain\"");
+        assert_eq!(
+            refusal::<Proposal>(&top),
+            "unknown key `domian`; the nearest is `domain`"
+        );
+        let nested = PROPOSAL.replace("\"subject\"", "\"subjects\": 1, \"subject\"");
+        assert_eq!(
+            refusal::<Proposal>(&nested),
+            "unknown key `action.subjects`; the nearest is `subject`"
+        );
+        let listed = r#"{"agent_id": "a", "domains": [
+            {"domain": "x", "authority": 1}, {"domain": "y", "authority": 1,
+             "prior": {"right": 2, "wrong": 1, "sources": "?"}}]}"#;
+        assert_eq!(
+            refusal::<Agent>(listed),
+            "unknown key `domains[1].prior.sources`; the nearest is `source`"
+        );
+        let far = r#"{"decision": {"ballots": [{"wieght": 1}]}}"#;
+        assert_eq!(
+            refusal::<Outcome>(far),
+            "unknown key `decision.ballots[0].wieght`; the nearest is `weight`"
+        );
+    }
+
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        let twice = PROPOSAL.replace("\"domain\"", "\"domain\": \"x\", \"domain\"");
+        assert!(refusal::<Proposal>(&twice).contains("duplicate field `domain`"));
+    }
+
+    #[test]
+    fn a_number_is_read_to_the_last_bit() {
+        let mut dice = Dice(1);
+        for _ in 0..10_000 {
+            let text = format!("0.{:017}", dice.roll(10_u64.pow(17)));
+            let number: f64 = serde_json::from_str(&text).unwrap();
+            let exact: f64 = text.parse().unwrap();
+            assert_eq!(number.to_bits(), exact.to_bits(), "{text}");
+        }
+    }
+}
