@@ -7,6 +7,7 @@ use quorate_core::topic::Topic;
 use serde::Serialize;
 
 use super::schemas::{self, Shape};
+use super::{Codec, Error, json};
 
 macro_rules! schema {
     ($($part:expr),+) => {
@@ -54,6 +55,16 @@ macro_rules! kinds {
                     $(Self::$kind => &[
                         $(schema!("released/", stringify!($kind), "/", $version, ".avsc"),)+
                     ],)+
+                }
+            }
+
+            /// A value of this kind as JSON, whatever the kind: for people to read.
+            ///
+            /// # Errors
+            /// As [`Codec::decode`] and [`json::to_string`].
+            pub fn to_json(self, codec: &Codec, value: &[u8]) -> Result<String, Error> {
+                match self {
+                    $(Self::$kind => json::to_string(&codec.decode::<$record>(value)?.0),)+
                 }
             }
         }
