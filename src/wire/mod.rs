@@ -18,6 +18,8 @@ mod kind;
 mod partition;
 mod resolution;
 #[cfg(test)]
+mod same_names;
+#[cfg(test)]
 mod samples;
 pub mod schemas;
 #[cfg(test)]
