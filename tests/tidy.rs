@@ -160,6 +160,19 @@ fn the_core_names_nothing_but_itself() {
 }
 
 #[test]
+fn the_core_depends_on_three_crates_that_need_no_standard_library() {
+    let manifest = fs::read_to_string(root().join("src/core/Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let mut names: Vec<&String> = manifest["dependencies"]
+        .as_table()
+        .unwrap()
+        .keys()
+        .collect();
+    names.sort();
+    assert_eq!(names, ["libm", "serde", "thiserror"]);
+}
+
+#[test]
 fn files_and_lines_stay_short_and_named() {
     let mut wrong = Vec::new();
     let named_for_nothing = ["types.rs", "utils.rs", "util.rs", "helpers.rs", "common.rs"];

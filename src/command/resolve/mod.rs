@@ -73,9 +73,8 @@ mod tests {
     const CASE: &str = r#"{
         "policy": {"pattern": "fraud"},
         "agents": [
-            {"agent_id": "expert", "domains": [
-                {"domain": "fraud", "authority": 1, "prior": {"right": 57, "wrong": 3, "source": "test"}}
-            ]},
+            {"agent_id": "expert", "domains": [{"domain": "fraud", "authority": 1,
+                "prior": {"right": 57, "wrong": 3, "source": "test"}}]},
             {"agent_id": "weak", "domains": [{"domain": "fraud", "authority": 0.2}]},
             {"agent_id": "proposer"}
         ],

@@ -1,0 +1,65 @@
+# Quorate. `make demo` shows it, `make test` tests it; each does its own set-up and says so.
+
+PYTHON ?= python3
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help
+help:
+	@echo "make demo         play the examples on a real Kafka and registry, started here"
+	@echo "make test         format, lints and every test, on real parts started here"
+	@echo "make verify       the trust rule against golden files; GOLDEN=DIR takes them from there"
+	@echo "make check        docs and licences, beyond what make test does"
+	@echo "make bench        what the parts cost"
+	@echo "make miri         the core's unit tests under Miri"
+	@echo "make fuzz         every fuzz target; SECONDS_EACH=600"
+
+.PHONY: demo demo-kafka
+demo demo-kafka:
+	@scripts/demo.sh
+
+.PHONY: test
+test: lint pure
+	@echo "== tests: Kafka and a schema registry are started where no others are named"
+	cargo test --locked
+	@echo "== the second implementation, in Python"
+	cd spec && $(PYTHON) -m unittest discover -q -s reference/tests -t .
+	cd spec && $(PYTHON) -m reference.vectors vectors
+
+.PHONY: lint
+lint:
+	@echo "== format and lints"
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Nothing that brings the standard library in compiles for this target: no clock, no socket.
+.PHONY: pure
+pure:
+	@echo "== the core, for a target without a standard library"
+	rustup target add wasm32v1-none
+	cargo build --locked -p quorate-core --target wasm32v1-none
+
+.PHONY: verify
+verify:
+	$(if $(GOLDEN),GOLDEN=$(abspath $(GOLDEN)) )cargo test --locked --test main golden -- --nocapture
+
+.PHONY: check
+check:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check bans licenses sources
+
+.PHONY: bench
+bench:
+	cargo bench --locked
+
+.PHONY: miri
+miri:
+	rustup component add --toolchain nightly miri rust-src
+	cargo +nightly miri test --locked -p quorate-core --lib
+
+SECONDS_EACH ?= 600
+.PHONY: fuzz
+fuzz:
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS_EACH) || exit 1; done
