@@ -497,3 +497,22 @@ fn what_supplier_and_laboratory_challenge_is_rejected() {
         Reason::MarginMet,
     );
 }
+
+#[test]
+fn every_case_in_examples_resolves_from_the_command_line() {
+    for (file, status) in [("block-payment", "APPROVED"), ("grant-loan", "ESCALATED")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{file}.json"));
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_quorate"))
+            .arg("resolve")
+            .arg(path)
+            .output()
+            .unwrap();
+        let words = String::from_utf8(run.stdout).unwrap();
+        assert!(
+            run.status.success(),
+            "{}",
+            String::from_utf8_lossy(&run.stderr)
+        );
+        assert!(words.starts_with(status), "{file}: {words}");
+    }
+}

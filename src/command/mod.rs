@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub mod lint;
 pub mod resolve;
 
 use std::io::Read;
