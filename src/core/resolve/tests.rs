@@ -416,11 +416,14 @@ proptest! {
 
     #[test]
     fn the_evidence_margin_is_the_best_prefix_of_supporters(
-        endorse in proptest::collection::vec(0..=1_000_000_u64, 0..8),
-        challenge in proptest::collection::vec(0..=1_000_000_u64, 0..8),
+        endorse in proptest::collection::vec(any_millionths(), 0..8),
+        challenge in proptest::collection::vec(any_millionths(), 0..8),
         unit in prop_oneof![Just(0), Just(1), 0..=1_000_000_u64],
     ) {
-        let spoken = |weights: &[u64]| weights.iter().copied().filter(|w| *w > 0).collect::<Vec<_>>();
+        let spoken = |weights: &[Millionths]| {
+            let weights = weights.iter().map(|weight| weight.get());
+            weights.filter(|weight| *weight > 0).collect::<Vec<_>>()
+        };
         let (endorse, challenge) = (spoken(&endorse), spoken(&challenge));
         let mut policy = evidence();
         policy.evidence_unit = Sum::new(unit);
