@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn every_millionth_survives_publication() {
-        for m in 0..=1_000_000 {
+        let step = if cfg!(miri) { 9_973 } else { 1 };
+        for m in (0..=1_000_000).step_by(step) {
             let published = Millionths(m).to_f64();
             assert_eq!(Millionths::admit(published), Ok(Millionths(m)));
         }
