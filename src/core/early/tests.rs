@@ -130,6 +130,19 @@ fn a_companion_may_take_a_capped_responder_to_nothing() {
 }
 
 #[test]
+fn an_agent_suspended_by_control_is_still_unheard() {
+    let mut round = Round::new(policy(), plain(&[(Endorse, 1.0)]));
+    let suspended = standing("suspended", 1.0, 1.0);
+    assert!(!settled_early(&round.case(), [&suspended]));
+    // Its challenge weighs nothing, yet the round escalates for what it would have brought about.
+    round
+        .voices
+        .push(voice("suspended", Challenge, 1.0, suspended));
+    round.voices[1].suspended = true;
+    assert_eq!(resolve(&round.case()).status, Status::Escalated);
+}
+
+#[test]
 fn what_escalates_anyway_is_settled() {
     let mut round = Round::new(policy(), plain(&[(Endorse, 0.5)]));
     assert!(!equals(&round, 3));
