@@ -17,9 +17,9 @@ class Afterwards:
         while queue and self.ripe(queue[0]):
             record = queue.pop(0)
             self.judged_time = max(self.judged_time, record.timestamp)
-            ended = self.time_out()
+            self.time_out()
             if record.body is not None:
-                self.attempt(record, lambda r: self.decide(r, ended))
+                self.attempt(record, self.decide)
 
     def ripe(self, record):
         """Whether the head of a queue can be judged."""
@@ -29,8 +29,7 @@ class Afterwards:
         return known or self.times["proposals"] > record.timestamp
 
     def time_out(self):
-        """Puts out every tier that is over; the proposal ids of the rounds that end by it."""
-        ended = set()
+        """Puts out every tier that is over, and ends the rounds whose last one is."""
         while True:
             over = [
                 r
@@ -38,24 +37,24 @@ class Afterwards:
                 if r.state == "ESCALATED" and r.due() < self.judged_time
             ]
             if not over:
-                return ended
+                return
             round_ = min(over, key=lambda r: (r.due(), r.pid))
             if round_.policy["on_decision_timeout"] == "ESCALATE_AGAIN" and round_.tier < 3:
                 round_.tier += 1
                 self.put_escalation(round_)
                 self.put_round(round_)
             else:
-                ended.add(round_.pid)
+                round_.timed_out = True
                 self.end(round_, "REJECTED", "DECISION_TIMEOUT", "TIMEOUT")
 
-    def decide(self, record, ended):
+    def decide(self, record):
         decision = record.body
         round_ = self.rounds.get(decision["proposal_id"])
         if round_ is None or record.timestamp < round_.time:
             raise Refused("unknown_proposal")
         if round_.still_open_at(record.timestamp):
             raise Refused("round_open")
-        if round_.pid in ended:
+        if round_.timed_out:
             raise Refused("decision_too_late")
         if round_.state == "CLOSED":
             raise Refused("already_decided")
@@ -183,8 +182,6 @@ class Afterwards:
             dict(x, confidence=read(x["confidence"]), authority=read(x["authority"]))
             for x in update["ballots"]
         ]
-        for lesson in lessons:
-            self.adopt(states, domain, lesson["agent_id"])
         for agent, state in trust.fold(states, dict(update, ballots=lessons)):
             score = {
                 "trust_domain": domain,
@@ -201,14 +198,6 @@ class Afterwards:
             }
             self.put("trust_score", score)
 
-    def adopt(self, states, domain, agent):
-        """Takes a score of the table that was not folded here."""
-        score = self.tables.scores(self.tables.trust.pin()).get((domain, agent))
-        known = states.get(agent)
-        if score is not None and (known is None or known.revision < score["revision"]):
-            names = ("a", "b", "ln_m", "a0", "b0", "revision")
-            states[agent] = trust.State(**{name: score[name] for name in names})
-
     # Tombstones
 
     def bury(self):
@@ -216,13 +205,15 @@ class Afterwards:
         waited_for = {
             r.body["proposal_id"] for q in self.queues.values() for r in q if r.body is not None
         }
-        for round_ in sorted(self.rounds.values(), key=lambda r: r.pid):
-            if round_.state != "CLOSED" or round_.pid in waited_for:
-                continue
-            kept = max(round_.policy["result_window"], 2 * DAY)
-            if now > round_.closing[1] + kept:
+        closed = [r for r in self.rounds.values() if r.state == "CLOSED"]
+        for round_ in sorted(closed, key=lambda r: (kept_until(r), r.pid)):
+            if kept_until(round_) < now and round_.pid not in waited_for:
                 del self.rounds[round_.pid]
                 self.put("tombstone", round_.pid)
+
+
+def kept_until(round_):
+    return round_.closing[1] + max(round_.policy["result_window"], 2 * DAY)
 
 
 def needed(round_):

@@ -16,6 +16,7 @@ for _byte in range(256):
         _fp = (_fp >> 1) ^ (EMPTY if _fp & 1 else 0)
     TABLE.append(_fp)
 
+ONE_BYTE = [bytes([n]) for n in range(128)]
 PRIMITIVES = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
 
 
@@ -133,6 +134,8 @@ def sha256(datum):
 def varint(n):
     """A zigzag number of variable length."""
     n = (n << 1) ^ (n >> 63)
+    if n < 0x80:
+        return ONE_BYTE[n]
     out = bytearray()
     while n & ~0x7F:
         out.append(n & 0x7F | 0x80)

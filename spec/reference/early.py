@@ -7,7 +7,6 @@ from . import electorate
 from .resolve import Case, resolve
 
 CONFIDENCES = (0.0, 0.000001, 0.3, 0.7, 1.0)
-TRIED_MAX = 20_000
 
 
 def unheard(case):
@@ -24,7 +23,7 @@ def unheard(case):
     ]
 
 
-def allowed(case):
+def allowed(case, most):
     """Tries what the unheard could say: all of it where they are few, a fixed sample otherwise."""
     if not case.policy["early_close"]:
         return False
@@ -33,16 +32,16 @@ def allowed(case):
     sayings += [(v, c) for v in ("ENDORSE", "CHALLENGE") for c in CONFIDENCES]
     return all(
         resolve(with_said(case, names, said))["status"] == status
-        for said in tries(sayings, len(names))
+        for said in tries(sayings, len(names), most)
     )
 
 
-def tries(sayings, count):
-    if len(sayings) ** count <= TRIED_MAX:
+def tries(sayings, count, most):
+    if len(sayings) ** count <= most:
         return itertools.product(sayings, repeat=count)
     rng = random.Random(count)
     extreme = [[saying] * count for saying in sayings]
-    return extreme + [rng.choices(sayings, k=count) for _ in range(2_000)]
+    return extreme + [rng.choices(sayings, k=count) for _ in range(most // 4)]
 
 
 def with_said(case, names, said):

@@ -121,7 +121,7 @@ def checks(policy):
     yield policy["min_responders"] >= 1
     yield all(policy[k] >= ONE // 2 for k in MILLIONTHS if k.startswith("max_share"))
     yield 0 < policy["deadline_min"] <= policy["deadline_max"] and policy["deadline_default"] > 0
-    yield policy["decision_deadline"] > 0 and policy["result_window"] >= 0
+    yield policy["decision_deadline"] > 0 and policy["result_window"] > 0
     yield not policy["early_close"] or policy["revision"] == "first"
     yield all(n >= 1 for n in policy["approvals_needed"].values())
     yield policy["max_open_per_proposer"] >= 1

@@ -50,6 +50,7 @@ class Round:
     package: dict | None = None
     package_digest: bytes | None = None
     tier: int = 0
+    timed_out: bool = False
     approvals: list = field(default_factory=list)
     parked: list = field(default_factory=list)
     settlement: tuple | None = None  # (result id, RIGHT or WRONG)
@@ -81,8 +82,9 @@ class Round:
 class Partition(Afterwards):
     """The state of one partition and its step."""
 
-    def __init__(self, schemas, partition=0, partitions=1):
+    def __init__(self, schemas, partition=0, partitions=1, tried=20_000):
         self.schemas, self.partition, self.partitions = schemas, partition, partitions
+        self.tried = tried  # at most, to check that a round could close early
         self.tables = Tables()
         self.times = dict.fromkeys(["proposals", "responses", "decisions", "results"], NEVER)
         self.judged_time = NEVER  # stream time of the decisions judged so far
@@ -173,7 +175,7 @@ class Partition(Afterwards):
             return None
         if record.control or record.forwarded:
             return record.body
-        home = murmur2(record.key) % self.partitions
+        home = murmur2(record.key) % self.partitions if self.partitions > 1 else self.partition
         if home != self.partition:
             place = {"topic": record.topic, "partition": home, "offset": record.offset}
             self.put("forward", place)
@@ -229,10 +231,15 @@ class Partition(Afterwards):
             raise Refused("deadline_passed")
         elif not policy["deadline_min"] <= deadline - now <= policy["deadline_max"]:
             raise Refused("deadline_bounds")
-        mine = [r for r in self.open_rounds() if r.proposal["proposer"] == proposal["proposer"]]
-        if len(mine) >= policy["max_open_per_proposer"]:
+        if self.running(proposal["proposer"], now) >= policy["max_open_per_proposer"]:
             raise Refused("proposer_over_limit")
         return policy, deadline, pins
+
+    def running(self, proposer, now):
+        """A proposer's rounds whose deadline `proposals` has not passed: no race decides."""
+        return sum(
+            r.proposal["proposer"] == proposer and r.deadline >= now for r in self.rounds.values()
+        )
 
     def open(self, record, policy, deadline, pins):
         pid = record.body["proposal_id"]
@@ -289,7 +296,7 @@ class Partition(Afterwards):
         round_.digests.add(record.digest)
         round_.responses.append((response, record.digest))
         if self.early.get(round_.pid) == record.offset:
-            if not allowed(round_.case()):
+            if not allowed(round_.case(), self.tried):
                 raise AssertionError(f"an unheard agent could change `{round_.pid}`")
             self.close(round_, record.offset, record.time, True)
 
