@@ -16,7 +16,7 @@ EPOCH = 1_767_225_600_000
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 ENVELOPE = {"description", "requirements", "partition", "partitions", "steps"}
 STEP = {"topic", "offset", "timestamp", "key", "kind", "record", "value_hex", "tick"}
-STEP |= {"lost_below", "forwarded_from", "traceparent", "outputs"}
+STEP |= {"lost_below", "forwarded_from", "traceparent", "repeat", "pad", "outputs"}
 
 
 class Runner:
@@ -30,9 +30,10 @@ class Runner:
         self.partition = Partition(
             schemas, vector.get("partition", 0), vector.get("partitions", 1)
         )
-        self.offsets = {}
+        self.offsets, self.now = {}, EPOCH
         self.update = None  # the last trust update put out
         self.scores = []  # those of the last fold
+        self.packages = {}  # {proposal id: digest of its package, in hex}
 
     def run(self):
         """What differs, a line each."""
@@ -50,6 +51,7 @@ class Runner:
     def take(self, step, expected):
         """The outputs of one step."""
         topic = step["topic"]
+        self.now = moment(step.get("timestamp", self.now))
         if "lost_below" in step:
             self.offsets[topic] = max(self.offsets.get(topic, 0), step["lost_below"])
             return self.partition.lost(topic, step["lost_below"])
@@ -57,6 +59,9 @@ class Runner:
         for record in self.records(step):
             outputs = self.partition.step(record, early_closes(expected))
             out += outputs
+        for kind, value in out:
+            if kind == "escalation":
+                self.packages[value["proposal_id"]] = value["package_digest"].hex()
         for kind, value in out:
             if kind == "trust_update":
                 self.update = value
@@ -70,14 +75,23 @@ class Runner:
         if step.get("record") == "previous":
             bodies = [self.update] if topic == "trust-updates" else self.scores
         else:
-            bodies = [step.get("record")]
+            bodies = [self.filled(body, step) for body in repeated(step)]
         for body in bodies:
             yield self.record(step, topic, offset, body)
             offset += 1
         self.offsets[topic] = offset
 
+    def filled(self, body, step):
+        """A body with its fields padded and the digest of the package it is for."""
+        body = dict(body) if body else body
+        for name, size in step.get("pad", {}).items():
+            body[name] = texts(body[name], lambda t, size=size: t + "x" * (size - len(t.encode())))
+        if body and body.get("package_digest") == "previous":
+            body["package_digest"] = self.packages[body["proposal_id"]]
+        return body
+
     def record(self, step, topic, offset, body):
-        record = Record(topic, offset, moment(step.get("timestamp", EPOCH)))
+        record = Record(topic, offset, self.now)
         record.control = step.get("kind") == "control"
         record.forwarded = "forwarded_from" in step
         if step.get("record") == "previous":
@@ -92,6 +106,26 @@ class Runner:
         if "key" in step:
             record.key = None if step["key"] is None else step["key"].encode()
         return record
+
+
+def repeated(step):
+    """The bodies of the records a step stands for, numbered by `{i}`."""
+    body, repeat = step.get("record"), step.get("repeat")
+    if repeat is None:
+        return [body]
+    numbers = range(repeat["from"], repeat["from"] + repeat["count"])
+    return [texts(body, lambda t, i=i: t.replace("{i}", str(i))) for i in numbers]
+
+
+def texts(value, change):
+    """A value with each of its texts changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: texts(item, change) for key, item in value.items()}
+    return value
 
 
 def early_closes(expected):

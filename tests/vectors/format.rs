@@ -1,5 +1,7 @@
 //! A vector as it lies in its file.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -40,8 +42,66 @@ pub(crate) struct Step {
     pub(crate) lost_below: Option<i64>,
     pub(crate) forwarded_from: Option<i32>,
     pub(crate) traceparent: Option<String>,
+    /// The step stands for several records, numbered by `{i}` in the record's texts.
+    pub(crate) repeat: Option<Repeat>,
+    /// Fields of the record whose text, or each text of whose list, is filled up with `x` to so
+    /// many bytes.
+    #[serde(default)]
+    pub(crate) pad: BTreeMap<String, usize>,
     #[serde(default)]
     pub(crate) outputs: Vec<Value>,
+}
+
+/// How many records a step stands for, and the first one's number.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Repeat {
+    pub(crate) count: usize,
+    pub(crate) from: usize,
+}
+
+impl Step {
+    /// The steps of one record each that this one stands for.
+    pub(crate) fn each(&self) -> Vec<Self> {
+        let Some(repeat) = self.repeat else {
+            return vec![self.padded()];
+        };
+        let numbers = repeat.from..repeat.from + repeat.count;
+        numbers.map(|i| self.numbered(i).padded()).collect()
+    }
+
+    fn numbered(&self, i: usize) -> Self {
+        let number = |text: &str| text.replace("{i}", &i.to_string());
+        Self {
+            record: self.record.as_ref().map(|record| texts(record, &number)),
+            ..self.clone()
+        }
+    }
+
+    fn padded(&self) -> Self {
+        let mut step = self.clone();
+        for (field, bytes) in &self.pad {
+            let record = step.record.as_mut().expect("a record to pad");
+            let fill = |text: &str| format!("{text}{}", "x".repeat(bytes - text.len()));
+            record[field] = texts(&record[field], &fill);
+        }
+        step
+    }
+}
+
+/// A value with each of its texts changed.
+fn texts(value: &Value, change: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(change(text)),
+        Value::Array(items) => items.iter().map(|item| texts(item, change)).collect(),
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(key, value)| (key.clone(), texts(value, change)));
+            Value::Object(fields.collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// An append time: milliseconds since the epoch, or `T+1500`.

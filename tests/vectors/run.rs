@@ -8,7 +8,7 @@ use quorate::engine::{
     Config, Headers, Input, Output, Partition, Position, Record, Tables, trust_key,
 };
 use quorate::wire::{self, Codec};
-use quorate_core::ids::{Offset, Timestamp};
+use quorate_core::ids::{Digest, Offset, Timestamp};
 use quorate_core::records::{
     Agent, Control, Decision, Policy, Proposal, Response, Result as Report, Round, TrustScore,
     TrustUpdate,
@@ -41,6 +41,8 @@ struct Bench {
     now: i64,
     last_update: Option<TrustUpdate>,
     last_scores: Vec<TrustScore>,
+    /// The digest of each escalated round's package.
+    packages: BTreeMap<String, Digest>,
 }
 
 impl Bench {
@@ -58,6 +60,7 @@ impl Bench {
             now: T,
             last_update: None,
             last_scores: Vec::new(),
+            packages: BTreeMap::new(),
         }
     }
 
@@ -74,9 +77,10 @@ impl Bench {
         let records: Vec<(Option<String>, Option<Vec<u8>>)> = if previous {
             self.previous(topic)
         } else if step.tick || step.lost_below.is_some() {
-            vec![(None, None)]
+            vec![(None, None); step.each().len()]
         } else {
-            vec![self.written(topic, step)]
+            let each = step.each();
+            each.iter().map(|step| self.written(topic, step)).collect()
         };
         let next = self.next.entry(topic).or_insert(0);
         if let Some(offset) = step.offset {
@@ -129,8 +133,14 @@ impl Bench {
         if let Some(hex) = &step.value_hex {
             return (step.key.clone(), Some(hex::decode(hex).unwrap()));
         }
-        let record = step.record.as_ref().expect("a record, a value or a tick");
-        let (id, value) = encode(&self.codec, topic, step.kind, record);
+        let record = step.record.as_ref();
+        let mut record = record.expect("a record, a value or a tick").clone();
+        if record["package_digest"] == "previous" {
+            let id = record["proposal_id"].as_str().expect("a proposal id");
+            let digest = self.packages.get(id).expect("an earlier package");
+            record["package_digest"] = json!(digest.to_string());
+        }
+        let (id, value) = encode(&self.codec, topic, step.kind, &record);
         (step.key.clone().or(id), Some(value))
     }
 
@@ -160,8 +170,13 @@ impl Bench {
             self.last_scores = scores;
         }
         for output in &outputs {
-            if let Output::TrustUpdate(update) = output {
-                self.last_update = Some((**update).clone());
+            match output {
+                Output::TrustUpdate(update) => self.last_update = Some((**update).clone()),
+                Output::Escalation(package) => {
+                    let id = package.proposal_id.to_string();
+                    self.packages.insert(id, package.package_digest);
+                }
+                _ => {}
             }
         }
         outputs
@@ -493,11 +508,12 @@ pub(crate) fn check_reading_order(vector: &Vector, path: &Path) -> bool {
         return false;
     }
     let mut bench = Bench::new(vector);
-    let laid: Vec<Laid> = vector
-        .steps
-        .iter()
-        .flat_map(|step| bench.lay(step))
-        .collect();
+    let mut laid: Vec<Laid> = Vec::new();
+    for step in &vector.steps {
+        let records = bench.lay(step);
+        records.iter().for_each(|laid| drop(bench.take(laid)));
+        laid.extend(records);
+    }
     let decided = |order: &[Topic]| {
         let mut bench = Bench::new(vector);
         let mut sorted: Vec<&Laid> = laid.iter().collect();
