@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::reject::Reject;
 
-/// Bytes of a reasoning, rationale, summary or note.
+/// Bytes of a reasoning or rationale.
 pub const REASONING_MAX: usize = 8 * 1024;
 /// Pieces of evidence.
 pub const EVIDENCE_MAX: usize = 16;

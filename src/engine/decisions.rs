@@ -3,7 +3,7 @@
 //! A decision is judged when `acp.responses` has been read past its append time; what is behind it
 //! waits, so that decisions and due times keep the order of `acp.decisions`.
 
-use quorate_core::ids::{ProposalId, Timestamp};
+use quorate_core::ids::{Digest, ProposalId, Timestamp};
 use quorate_core::limits::check_texts;
 use quorate_core::records::{Decision, DecisionPart, Judged, Outcome};
 use quorate_core::reject::Reject;
@@ -11,7 +11,7 @@ use quorate_core::round::{Decided, TimedOut, decide, time_out};
 use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output, Record};
-use super::partition::{Kept, Partition, Refusal};
+use super::partition::{Kept, Partition, Refusal, check_key};
 use super::rounds::{Ended, Slot};
 use super::tables::Tables;
 use crate::wire;
@@ -20,17 +20,23 @@ impl Partition {
     /// Queues a decision, or a tick; what cannot be read is refused at once.
     pub(super) fn queue_decision(&mut self, record: &Record<'_>) -> Result<(), Refusal> {
         let kept = Kept::new(record, self.time(Topic::Decisions));
-        let refused = record.value.map_or(Ok(()), |value| {
-            let (decision, _) = self.codec.decode::<Decision>(value)?;
-            if record.key != Some(decision.proposal_id.as_bytes()) {
-                return Err(Reject::KeyMismatch.into());
-            }
-            check_texts([decision.rationale.as_str()]).map_err(Refusal::from)
-        });
+        let refused = match record.value {
+            Some(_) => self.read_decision(record).map(drop),
+            None => Ok(()),
+        };
         // A refused record's time counts all the same, in its place.
         let value = kept.value.clone().filter(|_| refused.is_ok());
         self.decisions.push_back(Kept { value, ..kept });
         refused
+    }
+
+    /// Decodes a decision and refuses what is unsound in itself.
+    pub(super) fn read_decision(&self, record: &Record<'_>) -> Result<(Decision, Digest), Refusal> {
+        let value = record.value.unwrap_or_default();
+        let (decision, digest) = self.codec.decode::<Decision>(value)?;
+        check_texts([decision.rationale.as_str()])?;
+        check_key(record, &decision.proposal_id)?;
+        Ok((decision, digest))
     }
 
     /// Judges queued decisions while they can be; says whether any was.
@@ -112,8 +118,7 @@ impl Partition {
     }
 
     fn judge(&self, tables: &Tables, kept: &Kept, ended: &mut Ended) -> Result<Decided, Refusal> {
-        let value = kept.value.as_deref().unwrap_or_default();
-        let (decision, digest) = self.codec.decode::<Decision>(value)?;
+        let (decision, digest) = self.read_decision(&kept.record())?;
         let agents_offset = tables.agents_offset(kept.timestamp);
         let judged = Judged {
             decision_id: decision.decision_id.clone(),

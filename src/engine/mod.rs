@@ -7,6 +7,7 @@
 
 mod closing;
 mod decisions;
+mod gap;
 mod io;
 mod orphans;
 mod partition;

@@ -11,6 +11,7 @@ use quorate_core::records::{DeadLetter, Pins, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 
+use super::gap::Loss;
 use super::io::{Forward, Halt, Headers, Input, Output, Record};
 use super::orphans::Orphans;
 use super::rounds::Rounds;
@@ -59,14 +60,6 @@ pub struct Partition {
 pub(super) struct Clock {
     pub(super) next: Offset,
     pub(super) time: Timestamp,
-}
-
-/// A gap in the responses: rounds whose proposals came no later than it have lost input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Loss {
-    pub(super) below: Offset,
-    /// Stream time of the first record read behind the gap.
-    pub(super) until: Option<Timestamp>,
 }
 
 /// A record kept until it can be judged.
@@ -219,7 +212,10 @@ impl Partition {
                     ..Kept::new(record, self.time(record.topic))
                 });
             }
-            out.push(Output::Forward(forward));
+            out.push(match self.sound(record) {
+                Ok(()) => Output::Forward(forward),
+                Err(refusal) => self.dead_letter(tables, record, refusal),
+            });
             return Ok(());
         }
         if record.value.is_none() && record.topic != Topic::Decisions {
@@ -240,11 +236,24 @@ impl Partition {
         Ok(())
     }
 
-    /// A record whose key belongs on another partition, unless it was forwarded here.
+    /// Whether a record is worth forwarding: what is unsound in itself is refused where it lies.
+    fn sound(&self, record: &Record<'_>) -> Result<(), Refusal> {
+        match record.topic {
+            Topic::Proposals => self.read_proposal(record).map(drop),
+            Topic::Responses => self.read_response(record).map(drop),
+            Topic::Decisions => self.read_decision(record).map(drop),
+            Topic::Results => self.read_report(record).map(drop),
+            _ => self.read_update(record).map(drop),
+        }
+    }
+
+    /// A record whose key belongs on another partition, unless it was forwarded here; a control
+    /// record is for the partition it lies on.
     fn misplaced(&self, record: &Record<'_>) -> Option<Forward> {
         let (key, value) = (record.key?, record.value?);
         let partition = wire::partition_of(key, self.config.partitions);
-        if partition == self.config.partition || record.headers.forwarded {
+        let headers = record.headers;
+        if partition == self.config.partition || headers.forwarded || headers.control {
             return None;
         }
         Some(Forward {
@@ -260,10 +269,19 @@ impl Partition {
     /// Judges what waited, as long as anything can be judged, then forgets old rounds.
     fn settle_waiting(&mut self, tables: &Tables, out: &mut Vec<Output>) -> Result<(), Halt> {
         while self.judge_decisions(tables, out)? | self.judge_results(tables, out) {}
-        let passed = self.time(Topic::Proposals).min(self.time(Topic::Results));
-        for id in self.rounds.forget_before(passed) {
-            out.push(Output::Tombstone(id));
+        let proposals = self.time(Topic::Proposals);
+        let passed = proposals.min(self.time(Topic::Results));
+        if self
+            .rounds
+            .first_forgotten()
+            .is_some_and(|time| time < passed)
+        {
+            let queued = self.decisions.iter().chain(&self.results);
+            let awaited = queued.filter_map(|kept| self.round_of(kept)).collect();
+            let forgotten = self.rounds.forget_before(passed, &awaited);
+            out.extend(forgotten.into_iter().map(Output::Tombstone));
         }
+        self.lost = self.lost.filter(|lost| lost.touches(proposals));
         Ok(())
     }
 
@@ -284,15 +302,6 @@ impl Partition {
             detail: refusal.detail,
             judged_by: refusal.judged_by.unwrap_or_else(|| tables.pins()),
         })
-    }
-
-    fn lose(&mut self, topic: Topic, below: Offset) {
-        let clock = self.clocks.entry(topic).or_default();
-        clock.next = clock.next.max(below);
-        if topic == Topic::Responses {
-            self.rounds.lose_input(below);
-            self.lost = Some(Loss { below, until: None });
-        }
     }
 
     /// The topics whose stream time must pass a time before something that waits can go on: where
@@ -342,7 +351,13 @@ impl Partition {
     pub fn positions(&self) -> Vec<(Topic, Position)> {
         let position = |(topic, clock): (&Topic, &Clock)| {
             let kept = match topic {
-                Topic::Responses => earlier(self.rounds.first_heard(), self.orphans.first()),
+                Topic::Responses => {
+                    let gap = self.lost.map(|lost| lost.place());
+                    earlier(
+                        earlier(self.rounds.first_heard(), self.orphans.first()),
+                        gap,
+                    )
+                }
                 Topic::Decisions => self.decisions.front().map(|kept| (kept.offset, kept.time)),
                 Topic::Results => {
                     let queued = self.results.front().map(|kept| (kept.offset, kept.time));
@@ -409,6 +424,15 @@ impl Partition {
             && self.scores == other.scores
             && self.pins == other.pins
             && self.lost == other.lost
+    }
+}
+
+/// Refuses a record whose key is not the id its payload names.
+pub(super) fn check_key(record: &Record<'_>, id: &str) -> Result<(), Reject> {
+    if record.key == Some(id.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Reject::KeyMismatch)
     }
 }
 

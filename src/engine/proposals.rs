@@ -15,7 +15,7 @@ use quorate_core::round::OpenRound;
 use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output, Record};
-use super::partition::{Judged, Partition, Refusal};
+use super::partition::{Judged, Partition, Refusal, check_key};
 use super::rounds::{Live, Slot};
 use super::tables::Tables;
 
@@ -59,14 +59,18 @@ impl Partition {
         Ok(Ok(()))
     }
 
-    /// Judges a proposal by the tables as they are read; none for a copy of one that stands.
-    fn admit(&self, tables: &Tables, record: &Record<'_>) -> Result<Option<Admitted>, Refusal> {
+    /// Decodes a proposal and refuses what is unsound in itself.
+    pub(super) fn read_proposal(&self, record: &Record<'_>) -> Result<(Proposal, Digest), Refusal> {
         let value = record.value.unwrap_or_default();
         let (proposal, digest) = self.codec.decode::<Proposal>(value)?;
-        if record.key != Some(proposal.proposal_id.as_bytes()) {
-            return Err(Reject::KeyMismatch.into());
-        }
-        check_texts([proposal.rationale.as_str(), proposal.summary.as_str()])?;
+        check_texts([proposal.rationale.as_str()])?;
+        check_key(record, &proposal.proposal_id)?;
+        Ok((proposal, digest))
+    }
+
+    /// Judges a proposal by the tables as they are read; none for a copy of one that stands.
+    fn admit(&self, tables: &Tables, record: &Record<'_>) -> Result<Option<Admitted>, Refusal> {
+        let (proposal, digest) = self.read_proposal(record)?;
         let confidence = Millionths::admit(proposal.confidence).map_err(|_| Reject::BadNumber)?;
         let now = self.time(Topic::Proposals);
         let id = fresh_id(&proposal.proposal_id, now)?;
@@ -164,7 +168,9 @@ impl Partition {
             round.await_agents(awaited.into_iter());
         }
         let mut live = Live { round, first: None };
-        self.mark_lost(&mut live);
+        if let Some(lost) = self.lost {
+            lost.mark(&mut live);
+        }
         let state = RoundState::Open;
         let opening = live.round.opening.clone();
         out.push(Output::Round(Box::new(Round {
@@ -174,21 +180,6 @@ impl Partition {
             closed: None,
         })));
         self.rounds.open(live);
-    }
-
-    /// A round whose span may reach into a gap of the responses has lost input.
-    fn mark_lost(&self, live: &mut Live) {
-        let Some(lost) = self.lost else { return };
-        if lost
-            .until
-            .is_none_or(|until| live.round.opening.proposal_time <= until)
-        {
-            live.round.lose_input();
-            live.touch(
-                quorate_core::ids::Offset(lost.below.0 - 1),
-                Timestamp::default(),
-            );
-        }
     }
 
     /// Gives a round the responses that came before it, in offset order, and closes it if its

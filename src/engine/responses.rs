@@ -8,7 +8,7 @@ use quorate_core::round::{Heard, ORPHAN_GRACE, check_speaker, check_time};
 use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output, Record};
-use super::partition::{Judged, Kept, Partition, Refusal};
+use super::partition::{Judged, Kept, Partition, Refusal, check_key};
 use super::rounds::Slot;
 use super::tables::Tables;
 
@@ -21,9 +21,7 @@ impl Partition {
         out: &mut Vec<Output>,
     ) -> Result<(), Halt> {
         let now = self.time(Topic::Responses);
-        if let Some(lost) = self.lost.as_mut().filter(|lost| lost.until.is_none()) {
-            lost.until = Some(now);
-        }
+        self.end_gap(now);
         while let Some(id) = self.rounds.past_deadline(now) {
             self.close(tables, id, (record.offset, now), false, out)?;
         }
@@ -47,14 +45,10 @@ impl Partition {
         at: Timestamp,
         out: &mut Vec<Output>,
     ) -> Judged {
-        let value = record.value.unwrap_or_default();
-        let (response, digest) = match self.codec.decode::<Response<'_>>(value) {
-            Ok(decoded) => decoded,
-            Err(error) => return Ok(Err(error.into())),
+        let (response, digest) = match self.read_response(record) {
+            Ok(read) => read,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        if let Err(reject) = well_formed(record, &response) {
-            return Ok(Err(reject.into()));
-        }
         let Ok(id) = response.proposal_id.parse() else {
             return Ok(Err(Reject::UnknownProposal.into()));
         };
@@ -88,6 +82,19 @@ impl Partition {
         Ok(Ok(()))
     }
 
+    /// Decodes a response and refuses what is unsound in itself.
+    pub(super) fn read_response<'a>(
+        &self,
+        record: &Record<'a>,
+    ) -> Result<(Response<'a>, Digest), Refusal> {
+        let value = record.value.unwrap_or_default();
+        let (response, digest) = self.codec.decode::<Response<'_>>(value)?;
+        check_texts([&*response.reasoning])?;
+        check_evidence(&response.evidence)?;
+        check_key(record, &response.proposal_id)?;
+        Ok((response, digest))
+    }
+
     fn hear_open(
         &mut self,
         tables: &Tables,
@@ -116,6 +123,9 @@ impl Partition {
     pub(super) fn control(&mut self, tables: &Tables, record: &Record<'_>) -> Result<(), Refusal> {
         let value = record.value.unwrap_or_default();
         let (control, _) = self.codec.decode::<Control>(value)?;
+        if record.key.is_some() {
+            return Err(Reject::KeyMismatch.into());
+        }
         let place = (record.offset, self.time(Topic::Responses));
         match (&control.agent_id, &control.pattern) {
             (Some(agent), None) => self.suspend_agent(tables, agent, control.table_offset, place),
@@ -188,13 +198,4 @@ fn hear_ended(
     check_speaker(response, agent.map(|agent| &**agent))?;
     check_time(opening, at)?;
     Err(Reject::RoundClosed)
-}
-
-/// What can be refused of a response by itself.
-fn well_formed(record: &Record<'_>, response: &Response<'_>) -> Result<(), Reject> {
-    if record.key != Some(response.proposal_id.as_bytes()) {
-        return Err(Reject::KeyMismatch);
-    }
-    check_texts([&*response.reasoning])?;
-    check_evidence(&response.evidence)
 }

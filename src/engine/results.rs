@@ -1,7 +1,6 @@
 //! Results: who may report, what they teach, and how trust follows.
 
-use quorate_core::ids::ProposalId;
-use quorate_core::limits::check_texts;
+use quorate_core::ids::{Digest, ProposalId};
 use quorate_core::records::{Agent, Pins, Result as Report, Round, TrustScore, TrustUpdate};
 use quorate_core::reject::Reject;
 use quorate_core::round::{Reported, must_wait, reporter_allowed, settle};
@@ -9,23 +8,25 @@ use quorate_core::topic::Topic;
 use quorate_core::trust;
 
 use super::io::{Output, Record};
-use super::partition::{Kept, Partition, Refusal};
+use super::partition::{Kept, Partition, Refusal, check_key};
 use super::rounds::{Ended, Slot};
 use super::tables::Tables;
 
 impl Partition {
     /// Queues a result; what cannot be read is refused at once.
     pub(super) fn queue_result(&mut self, record: &Record<'_>) -> Result<(), Refusal> {
-        let (report, _) = self
-            .codec
-            .decode::<Report>(record.value.unwrap_or_default())?;
-        if record.key != Some(report.proposal_id.as_bytes()) {
-            return Err(Reject::KeyMismatch.into());
-        }
-        check_texts([report.note.as_str()])?;
+        self.read_report(record)?;
         self.results
             .push_back(Kept::new(record, self.time(Topic::Results)));
         Ok(())
+    }
+
+    /// Decodes a result and refuses what is unsound in itself.
+    pub(super) fn read_report(&self, record: &Record<'_>) -> Result<(Report, Digest), Refusal> {
+        let value = record.value.unwrap_or_default();
+        let (report, digest) = self.codec.decode::<Report>(value)?;
+        check_key(record, &report.proposal_id)?;
+        Ok((report, digest))
     }
 
     /// Judges queued results while they can be; says whether any was.
@@ -100,8 +101,7 @@ impl Partition {
         kept: &Kept,
         ended: &mut Ended,
     ) -> Result<Option<TrustUpdate>, Refusal> {
-        let value = kept.value.as_deref().unwrap_or_default();
-        let (report, digest) = self.codec.decode::<Report>(value)?;
+        let (report, digest) = self.read_report(&kept.record())?;
         let agents_offset = tables.agents_offset(kept.timestamp);
         let reporter = tables.agent(&report.reporter, agents_offset);
         let allowed = reporter.is_some_and(|reporter| {
@@ -128,17 +128,21 @@ impl Partition {
         })
     }
 
+    /// Decodes a trust update, which another processor may have written.
+    pub(super) fn read_update(&self, record: &Record<'_>) -> Result<TrustUpdate, Refusal> {
+        let value = record.value.unwrap_or_default();
+        let (update, _) = self.codec.decode::<TrustUpdate>(value)?;
+        check_key(record, &update.trust_domain)?;
+        Ok(update)
+    }
+
     /// Folds a trust update into the scores of its domain, which this partition owns.
     pub(super) fn fold(
         &mut self,
         record: &Record<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
-        let value = record.value.unwrap_or_default();
-        let (update, _) = self.codec.decode::<TrustUpdate>(value)?;
-        if record.key != Some(update.trust_domain.as_bytes()) {
-            return Err(Reject::KeyMismatch.into());
-        }
+        let update = self.read_update(record)?;
         let of_domain = self.scores.entry(update.trust_domain.clone()).or_default();
         let at = (self.config.partition, record.offset);
         let scores: Vec<TrustScore> = trust::fold(&update, at, |agent| of_domain.get(agent)).scores;

@@ -239,17 +239,17 @@ impl Rounds {
         self.forgotten.first().map(|(time, _)| *time)
     }
 
-    /// Forgets rounds whose time is over, in order of that time.
-    pub(super) fn forget_before(&mut self, now: Timestamp) -> Vec<ProposalId> {
-        let mut ids = Vec::new();
-        while let Some((_, id)) = self
-            .forgotten
-            .first()
-            .copied()
-            .filter(|(time, _)| *time < now)
-        {
-            self.take_ended(&id);
-            ids.push(id);
+    /// Forgets rounds whose time is over, in order of that time, but those something waits for.
+    pub(super) fn forget_before(
+        &mut self,
+        now: Timestamp,
+        awaited: &BTreeSet<ProposalId>,
+    ) -> Vec<ProposalId> {
+        let over = self.forgotten.iter().take_while(|(time, _)| *time < now);
+        let ids = over.map(|(_, id)| *id).filter(|id| !awaited.contains(id));
+        let ids: Vec<ProposalId> = ids.collect();
+        for id in &ids {
+            self.take_ended(id);
         }
         ids
     }
@@ -282,15 +282,6 @@ impl Rounds {
             Slot::Open(live) => Some(&**live),
             Slot::Ended(_) => None,
         })
-    }
-
-    /// Marks every open round as having lost input below an offset.
-    pub(super) fn lose_input(&mut self, below: Offset) {
-        let last = Offset(below.0.saturating_sub(1));
-        for live in self.open_rounds_mut() {
-            live.round.lose_input();
-            live.touch(last, Timestamp::default());
-        }
     }
 
     pub(super) fn counts(&self) -> (usize, usize) {

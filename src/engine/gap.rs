@@ -1,0 +1,74 @@
+//! Responses that are gone from the log before they were read.
+//!
+//! A round that may miss one of them escalates. Whether it may is a matter of times alone, so it
+//! does not depend on what was read first.
+
+use quorate_core::ids::{Offset, Timestamp};
+use quorate_core::round::ORPHAN_GRACE;
+use quorate_core::topic::Topic;
+
+use super::partition::Partition;
+use super::rounds::Live;
+
+/// A gap in the responses: rounds whose spans reach into it have lost input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    below: Offset,
+    /// Stream time of the last record read before the gap.
+    since: Timestamp,
+    /// Stream time of the first record read behind the gap.
+    until: Option<Timestamp>,
+}
+
+impl Loss {
+    /// Whether a round whose proposal has that stream time may miss a response, which may come
+    /// the grace before it.
+    pub(super) fn touches(&self, proposal_time: Timestamp) -> bool {
+        let reaches = |until: Timestamp| proposal_time <= until.plus(ORPHAN_GRACE);
+        self.until.is_none_or(reaches)
+    }
+
+    /// The last record that is gone, with the stream time before it.
+    pub(super) fn place(&self) -> (Offset, Timestamp) {
+        (Offset(self.below.0.saturating_sub(1)), self.since)
+    }
+
+    /// Marks a round that reaches into the gap, once it is known how far that reaches.
+    pub(super) fn mark(&self, live: &mut Live) {
+        let opening = &live.round.opening;
+        let reaches = self.touches(opening.proposal_time) && self.since <= opening.deadline;
+        if self.until.is_some() && reaches {
+            live.round.lose_input();
+            let (offset, time) = self.place();
+            live.touch(offset, time);
+        }
+    }
+}
+
+impl Partition {
+    pub(super) fn lose(&mut self, topic: Topic, below: Offset) {
+        let clock = self.clocks.entry(topic).or_default();
+        if topic == Topic::Responses && clock.next < below {
+            // A gap that may still touch rounds to come becomes one with this one.
+            let since = self.lost.map_or(clock.time, |earlier| earlier.since);
+            self.lost = Some(Loss {
+                below,
+                since,
+                until: None,
+            });
+        }
+        clock.next = clock.next.max(below);
+    }
+
+    /// Ends a gap at the first record read behind it, and marks the rounds that reach into it.
+    pub(super) fn end_gap(&mut self, now: Timestamp) {
+        let Some(lost) = self.lost.as_mut().filter(|lost| lost.until.is_none()) else {
+            return;
+        };
+        lost.until = Some(now);
+        let lost = *lost;
+        for live in self.rounds.open_rounds_mut() {
+            lost.mark(live);
+        }
+    }
+}
