@@ -77,6 +77,8 @@ class Schema:
 
     def unframe(self, value):
         """The datum after the framing header."""
+        if len(value) >= 5 and value[0] == 0:
+            raise UnknownSchema("a registry's id, and no registry")
         if len(value) < 10 or value[:2] != b"\xc3\x01":
             raise Malformed("no framing header")
         if struct.unpack("<Q", value[2:10])[0] != self.fingerprint:

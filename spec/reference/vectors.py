@@ -84,7 +84,8 @@ class Runner:
     def filled(self, body, step):
         """A body with its fields padded and the digest of the package it is for."""
         body = dict(body) if body else body
-        for name, size in step.get("pad", {}).items():
+        pads = {name: size for name, size in step.get("pad", {}).items() if name != "value"}
+        for name, size in pads.items():
             body[name] = texts(body[name], lambda t, size=size: t + "x" * (size - len(t.encode())))
         if body and body.get("package_digest") == "previous":
             body["package_digest"] = self.packages[body["proposal_id"]]
@@ -102,6 +103,7 @@ class Runner:
             schema = self.schemas["Control" if record.control else SCHEMA[topic]]
             value = written(schema, topic, body)
             record.value = schema.frame(schema.encode(value))
+            record.value = record.value.ljust(step.get("pad", {}).get("value", 0), b"x")
             record.key = None if record.control else own_key(topic, value)
         if "key" in step:
             record.key = None if step["key"] is None else step["key"].encode()

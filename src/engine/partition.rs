@@ -408,22 +408,28 @@ impl Partition {
 impl PartialEq for Partition {
     /// Equal in everything that bears on what follows.
     fn eq(&self, other: &Self) -> bool {
-        self.clocks == other.clocks && self.equals_but_for_time(other)
+        self.clocks == other.clocks
+            && self.decisions == other.decisions
+            && self.equals_but_for_time(other)
     }
 }
 
 impl Partition {
-    /// Equal in everything but how far the topics have been read.
+    /// Equal in everything but how far the topics have been read and ticks that wait.
     #[must_use]
     pub fn equals_but_for_time(&self, other: &Self) -> bool {
         self.config == other.config
             && self.rounds == other.rounds
             && self.orphans == other.orphans
-            && self.decisions == other.decisions
+            && self.waiting_decisions().eq(other.waiting_decisions())
             && self.results == other.results
             && self.scores == other.scores
             && self.pins == other.pins
             && self.lost == other.lost
+    }
+
+    fn waiting_decisions(&self) -> impl Iterator<Item = &Kept> {
+        self.decisions.iter().filter(|kept| kept.value.is_some())
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Step {
     /// The step stands for several records, numbered by `{i}` in the record's texts.
     pub(crate) repeat: Option<Repeat>,
     /// Fields of the record whose text, or each text of whose list, is filled up with `x` to so
-    /// many bytes.
+    /// many bytes; `value` stands for the bytes the record is written as.
     #[serde(default)]
     pub(crate) pad: BTreeMap<String, usize>,
     #[serde(default)]
@@ -80,7 +80,8 @@ impl Step {
 
     fn padded(&self) -> Self {
         let mut step = self.clone();
-        for (field, bytes) in &self.pad {
+        let fields = self.pad.iter().filter(|(field, _)| *field != "value");
+        for (field, bytes) in fields {
             let record = step.record.as_mut().expect("a record to pad");
             let fill = |text: &str| format!("{text}{}", "x".repeat(bytes - text.len()));
             record[field] = texts(&record[field], &fill);

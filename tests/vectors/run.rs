@@ -140,7 +140,10 @@ impl Bench {
             let digest = self.packages.get(id).expect("an earlier package");
             record["package_digest"] = json!(digest.to_string());
         }
-        let (id, value) = encode(&self.codec, topic, step.kind, &record);
+        let (id, mut value) = encode(&self.codec, topic, step.kind, &record);
+        if let Some(bytes) = step.pad.get("value") {
+            value.resize(*bytes, b'x');
+        }
         (step.key.clone().or(id), Some(value))
     }
 
