@@ -25,8 +25,9 @@ impl Partition {
             None => Ok(()),
         };
         // A refused record's time counts all the same, in its place.
-        let value = kept.value.clone().filter(|_| refused.is_ok());
-        self.decisions.push_back(Kept { value, ..kept });
+        let passes = record.value.is_none() || refused.is_err();
+        let kept = if passes { kept.passing() } else { kept };
+        self.decisions.push_back(kept);
         refused
     }
 

@@ -89,6 +89,16 @@ impl Kept {
         }
     }
 
+    /// What is left of a record that only passes time.
+    pub(super) fn passing(self) -> Self {
+        Self {
+            key: None,
+            value: None,
+            forwarded: false,
+            ..self
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
     }
@@ -207,10 +217,8 @@ impl Partition {
         }
         if let Some(forward) = self.misplaced(record) {
             if record.topic == Topic::Decisions {
-                self.decisions.push_back(Kept {
-                    value: None,
-                    ..Kept::new(record, self.time(record.topic))
-                });
+                let time = self.time(Topic::Decisions);
+                self.decisions.push_back(Kept::new(record, time).passing());
             }
             out.push(match self.sound(record) {
                 Ok(()) => Output::Forward(forward),
@@ -408,28 +416,15 @@ impl Partition {
 impl PartialEq for Partition {
     /// Equal in everything that bears on what follows.
     fn eq(&self, other: &Self) -> bool {
-        self.clocks == other.clocks
-            && self.decisions == other.decisions
-            && self.equals_but_for_time(other)
-    }
-}
-
-impl Partition {
-    /// Equal in everything but how far the topics have been read and ticks that wait.
-    #[must_use]
-    pub fn equals_but_for_time(&self, other: &Self) -> bool {
         self.config == other.config
+            && self.clocks == other.clocks
             && self.rounds == other.rounds
             && self.orphans == other.orphans
-            && self.waiting_decisions().eq(other.waiting_decisions())
+            && self.decisions == other.decisions
             && self.results == other.results
             && self.scores == other.scores
             && self.pins == other.pins
             && self.lost == other.lost
-    }
-
-    fn waiting_decisions(&self) -> impl Iterator<Item = &Kept> {
-        self.decisions.iter().filter(|kept| kept.value.is_some())
     }
 }
 

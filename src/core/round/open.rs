@@ -208,15 +208,18 @@ impl OpenRound {
             standing.qualified && (self.policy.proposer_counts || *id != self.opening.proposer)
         };
         let qualified = counts(agent, standing);
-        let responded = self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
-        let taken = responded
-            .filter(|(id, seat)| counts(id, &seat.standing) == qualified)
-            .count();
         let limit = if qualified {
             QUALIFIED_MAX
         } else {
             OBSERVERS_MAX
         };
+        if self.seats.len() < limit {
+            return Ok(());
+        }
+        let responded = self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
+        let taken = responded
+            .filter(|(id, seat)| counts(id, &seat.standing) == qualified)
+            .count();
         if taken < limit {
             Ok(())
         } else {
