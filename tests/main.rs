@@ -9,6 +9,7 @@
 
 mod examples;
 mod golden;
+mod reference;
 mod schemas;
 mod tidy;
 mod vectors;

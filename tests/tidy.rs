@@ -213,7 +213,7 @@ fn nothing_is_left_behind() {
     let left = [
         ["TO", "DO"],
         ["FIX", "ME"],
-        ["XX", "X"],
+        ["XX", "X:"],
         ["dbg", "!("],
         ["#[igno", "re"],
     ];

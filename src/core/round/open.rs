@@ -279,11 +279,8 @@ impl OpenRound {
             return false;
         }
         let voices = self.voices();
-        let unheard = self
-            .unheard
-            .iter()
-            .filter(|(id, _)| !self.suspended.contains(*id));
-        early::settled_early(&self.case(&voices), unheard.map(|(_, standing)| standing))
+        // A suspended agent may still answer, and its answer bears on whether it mattered.
+        early::settled_early(&self.case(&voices), self.unheard.values())
     }
 
     /// What the round comes to as it stands.
