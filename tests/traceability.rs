@@ -1,7 +1,7 @@
 //! Every requirement of the specification is shown by a vector or says why none can show it, and
 //! no vector names a requirement that does not exist.
 //!
-//! A requirement is a list item `- **ACP-XXX-NNN** …` of `spec/*.md`; an exclusion ends it with
+//! A requirement is a list item `- **ACP-NUM-001** …` of `spec/*.md`; an exclusion ends it with
 //! `*(excluded: why)*`. A vector names ids under `requirements`.
 
 use std::collections::{BTreeMap, BTreeSet};
