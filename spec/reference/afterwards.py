@@ -172,6 +172,9 @@ class Afterwards:
     # Trust
 
     def fold(self, record):
+        if self.home(record.key) != self.partition and not record.forwarded:
+            self.forward(record)
+            return
         update = record.body
         if update is None:
             schema = self.schemas["TrustUpdate"]

@@ -10,8 +10,8 @@ import random
 import sys
 
 from . import avro, electorate, policy, trust
+from .log import SCHEMA, Record, murmur2
 from .numbers import NANO
-from .log import SCHEMA, Record
 from .rounds import Partition
 from .vectors import EPOCH, REPOSITORY, early_closes, own_key, same, view, written
 
@@ -30,9 +30,10 @@ class Pipe:
     def __init__(self):
         self.rounds = self.compared = 0
 
-    def ask(self, fresh, steps):
+    def ask(self, fresh, partitions, steps):
         """The outputs of every step, as the other implementation has them."""
-        print(json.dumps({"fresh": fresh, "steps": steps}), flush=True)
+        batch = {"fresh": fresh, "partitions": partitions, "steps": steps}
+        print(json.dumps(batch), flush=True)
         return json.loads(sys.stdin.readline())
 
 
@@ -41,7 +42,8 @@ class Scenario:
 
     def __init__(self, seed, schemas, pipe):
         self.rng, self.schemas, self.pipe = random.Random(seed), schemas, pipe
-        self.partition = Partition(schemas, tried=TRIED)
+        partitions = 3 if self.maybe(0.1) else 1
+        self.partition = Partition(schemas, partitions=partitions, tried=TRIED)
         self.offsets, self.steps, self.own = {}, [], []
         self.fresh, self.now = True, EPOCH
         self.update, self.scores = None, []
@@ -93,7 +95,7 @@ class Scenario:
         """Steps what is queued through both and compares."""
         steps, records = self.steps, self.own
         self.steps, self.own = [], []
-        answers = self.pipe.ask(self.fresh, steps)
+        answers = self.pipe.ask(self.fresh, self.partition.partitions, steps)
         self.fresh = False
         for step, record, expected in zip(steps, records, answers, strict=True):
             self.compare(step, record, expected)
@@ -263,8 +265,13 @@ class Scenario:
     def id(self):
         odd = [300_000, -86_400_000, 300_001, -86_500_000]
         at = self.now + (self.rng.choice(odd) if self.maybe(0.05) else 0)
-        text = f"{at:012x}7{self.rng.getrandbits(12):03x}{1 << 63 | self.rng.getrandbits(62):016x}"
-        return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+        strays = self.maybe(0.1)
+        while True:
+            tail = f"7{self.rng.getrandbits(12):03x}{1 << 63 | self.rng.getrandbits(62):016x}"
+            text = f"{at:012x}{tail}"
+            pid = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+            if strays or murmur2(pid.encode()) % self.partition.partitions == 0:
+                return pid
 
     def proposal(self, pid):
         rng = self.rng
@@ -348,7 +355,7 @@ class Scenario:
     def disturb(self):
         """Something that happens to running rounds: tables, controls, loss, ticks."""
         rng, name = self.rng, self.rng.choice(self.names)
-        what = rng.choice(["agent", "control", "control", "policy", "pattern", "lost", "tick"])
+        what = rng.choice(["agent", "control", "control", "policy", "pattern", "tick"])
         if what == "agent":
             self.append("agents", self.agent(name))
         elif what == "control":

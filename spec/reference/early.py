@@ -17,23 +17,26 @@ def unheard(case):
     return [
         name
         for name, agent in sorted(case.agents.items())
-        if name not in heard | muted
+        if name not in heard | muted | case.suspended
         and electorate.active(agent)
         and electorate.qualification(agent, domain, required) is not None
     ]
 
 
-def allowed(case, most):
-    """Tries what the unheard could say: all of it where they are few, a fixed sample otherwise."""
+def overturned(case, most):
+    """What the unheard could say to change the status; None if nothing was found.
+
+    Everything on a grid is tried where that is at most so many things, else a fixed sample.
+    """
     if not case.policy["early_close"]:
-        return False
+        return "a policy without early_close"
     status, names = resolve(case)["status"], unheard(case)
     sayings = [None, ("ABSTAIN", 0.5)]
     sayings += [(v, c) for v in ("ENDORSE", "CHALLENGE") for c in CONFIDENCES]
-    return all(
-        resolve(with_said(case, names, said))["status"] == status
-        for said in tries(sayings, len(names), most)
-    )
+    for said in tries(sayings, len(names), most):
+        if resolve(with_said(case, names, said))["status"] != status:
+            return list(zip(names, said))
+    return None
 
 
 def tries(sayings, count, most):

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal, getcontext
 from functools import lru_cache
 
-from .numbers import ONE, BadNumber, admit, closeness, decimal, less, matches
+from .numbers import ONE, BadNumber, admit, closeness, decimal, less, matches, publish, read
 
 STAKES = ["LOW", "MEDIUM", "HIGH", "CRITICAL"]
 UNITS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -65,6 +65,8 @@ def fill(entry):
     approvals.update(entry.get("approvals_needed") or {})
     record["approvals_needed"] = approvals
     record["stakes_floor"] = [{"action_type": None, **rule} for rule in record["stakes_floor"]]
+    for key in MILLIONTHS:
+        record[key] = record[key] if record[key] is None else publish(read(record[key]))
     record["evidence_unit"] = unit_of(record["target_error"]) / 1e6
     record["digest"] = bytes(32)
     return record

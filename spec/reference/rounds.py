@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from . import electorate, package, resolve
 from .afterwards import DAY, Afterwards, needed
 from .avro import Malformed, UnknownSchema, encode, sha256
-from .early import allowed
+from .early import overturned
 from .log import SCHEMA, Refused, decode, murmur2, tick_of
 from .numbers import BadNumber, admit
 from .policy import governing
@@ -173,14 +173,20 @@ class Partition(Afterwards):
         except Refused as refused:
             self.refuse(record, str(refused))
             return None
-        if record.control or record.forwarded:
-            return record.body
-        home = murmur2(record.key) % self.partitions if self.partitions > 1 else self.partition
-        if home != self.partition:
-            place = {"topic": record.topic, "partition": home, "offset": record.offset}
-            self.put("forward", place)
+        stray = not record.control and not record.forwarded
+        if stray and self.home(record.key) != self.partition:
+            self.forward(record)
             return None
         return record.body
+
+    def forward(self, record):
+        home = self.home(record.key)
+        place = {"topic": record.topic, "partition": home, "offset": record.offset}
+        self.put("forward", place)
+
+    def home(self, key):
+        """The partition a key belongs on."""
+        return murmur2(key) % self.partitions if self.partitions > 1 else self.partition
 
     def attempt(self, record, judge):
         try:
@@ -296,8 +302,9 @@ class Partition(Afterwards):
         round_.digests.add(record.digest)
         round_.responses.append((response, record.digest))
         if self.early.get(round_.pid) == record.offset:
-            if not allowed(round_.case(), self.tried):
-                raise AssertionError(f"an unheard agent could change `{round_.pid}`")
+            changed = overturned(round_.case(), self.tried)
+            if changed is not None:
+                raise AssertionError(f"`{round_.pid}` closed early, but for {changed}")
             self.close(round_, record.offset, record.time, True)
 
     def control(self, record):

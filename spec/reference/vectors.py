@@ -10,6 +10,7 @@ import sys
 
 from . import avro, policy
 from .log import SCHEMA, Record
+from .numbers import publish, read
 from .rounds import Partition
 
 EPOCH = 1_767_225_600_000
@@ -53,7 +54,7 @@ class Runner:
         topic = step["topic"]
         self.now = moment(step.get("timestamp", self.now))
         if "lost_below" in step:
-            self.offsets[topic] = max(self.offsets.get(topic, 0), step["lost_below"])
+            self.offsets[topic] = step["lost_below"]
             return self.partition.lost(topic, step["lost_below"])
         out = []
         for record in self.records(step):
@@ -66,7 +67,8 @@ class Runner:
             if kind == "trust_update":
                 self.update = value
         if topic == "trust-updates":
-            self.scores = [value for kind, value in out if kind == "trust_score"]
+            scores = [value for kind, value in out if kind == "trust_score"]
+            self.scores = scores or self.scores
         return out
 
     def records(self, step):
@@ -160,6 +162,8 @@ def written(schema, topic, body):
         return dict(value, digest=bytes.fromhex(digest) if digest else sealed)
     if topic == "agents":
         body = {"status": "ACTIVE", "kind": "AGENT", "principal": body["agent_id"], **body}
+        grants = [{**g, "authority": publish(read(g["authority"]))} for g in body.get("domains", [])]
+        body["domains"] = grants
     return avro.from_json(schema.root, body)
 
 
