@@ -305,7 +305,7 @@ pub(crate) fn outputs(vector: &Vector) -> Vec<Vec<Value>> {
 }
 
 /// An output as a vector shows it.
-fn view(output: &Output) -> Value {
+pub(crate) fn view(output: &Output) -> Value {
     match output {
         Output::Round(round) => {
             let state = serde_json::to_value(round.state).unwrap();
