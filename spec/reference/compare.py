@@ -17,6 +17,34 @@ from .vectors import EPOCH, REPOSITORY, early_closes, own_key, same, view, writt
 
 DOMAINS = ["fraud", "fraud.cards", "fraud.cards.eu", "fraudulent", "loan", "risk"]
 PATTERNS = ["fraud", "fraud.cards", "loan", "*"]
+UNSOUND = [
+    {"revision": "last", "early_close": True},
+    {"quorum_margin": 0.5, "target_error": 0.1},
+    {"quorum_margin": None, "target_error": None},
+    {"quorum_margin": 0.0},
+    {"quorum_margin": 1.5},
+    {"target_error": 0.500001},
+    {"max_share_per_principal": 0.499999},
+    {"max_share_per_model_family": 0.4},
+    {"deadline_min": 20_000, "deadline_max": 10_000},
+    {"deadline_min": 0},
+    {"deadline_default": 0},
+    {"decision_deadline": 0},
+    {"result_window": 0},
+    {"approvals_needed": {"LOW": 0}},
+    {"half_life": 0},
+    {"max_open_per_proposer": 0},
+    {"min_responders": 0},
+    {"min_weight": -0.1},
+    {"trust_domain": "*"},
+    {"trust_domain": ""},
+    {"stakes_floor": [{"parameter": "amount", "at_least": "much", "stakes": "HIGH"}]},
+    {"required_domains": [""]},
+    {"veto_domains": ["*"]},
+    {"reporters": []},
+    {"action_types": []},
+    {"deadline_max": 2**62},
+]
 PRINCIPALS = ["bank", "vendor", "lab"]
 FAMILIES = [None, None, "m1", "m2"]
 STAKES = ["LOW"] * 8 + ["MEDIUM", "MEDIUM", "HIGH", "CRITICAL"]
@@ -176,7 +204,7 @@ class Scenario:
         if self.maybe(0.5):
             grant["authority"] = 1.0
         if self.maybe(0.4):
-            right = self.rng.choice([1, 3, 18, 40, 57])
+            right = self.rng.choice([1, 3, 18, 40, 57] + [0, 58, 59] * self.maybe(0.1))
             grant["prior"] = {"right": right, "wrong": self.rng.choice([1, 2, 3])}
         return grant
 
@@ -231,6 +259,8 @@ class Scenario:
         if self.maybe(0.5):
             entry.setdefault("min_weight", 0.0)
             entry.setdefault("min_confidence", 0.0)
+        if self.maybe(0.05):
+            entry.update(rng.choice(UNSOUND))
         return entry
 
     def floor(self):
