@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # One node of Apache Kafka (KRaft) from Maven Central's jars, for tests and the demo; Java 17 or later.
-# usage: kafka.sh DIR
+# usage: kafka.sh [DIR]
 # Prints `HOST:PORT` once it takes connections, then runs until its standard input ends, so that it
 # cannot outlive whoever started it. Jars are kept in $QUORATE_CACHE (default: .cache).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/part.sh"
 
-dir=$1
 version=${KAFKA_VERSION:-4.3.1}
 libs=$CACHE/kafka-$version
 
@@ -65,6 +64,5 @@ start() {
 
 cluster_id() { echo AAAAAAAAAAAAAAAAAAAAAQ; }
 
-mkdir -p "$dir"
 once "$libs.lock" fetch
 run "$dir/kafka.log" start

@@ -6,6 +6,15 @@ CACHE=${QUORATE_CACHE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.cache}
 mkdir -p "$CACHE"
 child=
 
+# The directory given, or one of its own that goes when the part does.
+if [ $# -gt 0 ]; then
+  dir=$1
+  mkdir -p "$dir"
+else
+  dir=$(mktemp -d "${TMPDIR:-/tmp}/quorate.XXXXXX")
+  passing=$dir
+fi
+
 # A port nobody listens on, below the range that outgoing connections use.
 free_port() {
   local port
@@ -36,14 +45,21 @@ launch() {
 }
 
 stop() {
-  [ -z "$child" ] || kill "$child" 2> /dev/null || return 0
-  [ -z "$child" ] || wait "$child" 2> /dev/null || true
+  if [ -n "$child" ] && kill "$child" 2> /dev/null; then
+    wait "$child" 2> /dev/null || true
+  fi
+  child=
+}
+
+leave() {
+  stop
+  rm -rf "${passing:-}"
 }
 
 # run LOG START: starts the part, again on other ports if it dies at once, and stays with it.
 run() {
   local log=$1 start=$2 attempt
-  trap stop EXIT
+  trap leave EXIT
   trap 'exit 0' INT TERM
   for attempt in 1 2 3; do
     "$start"

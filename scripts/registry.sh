@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # A schema registry with Confluent's API (Apicurio, in memory) from Maven Central, for tests and the demo; Java 17 or later.
-# usage: registry.sh DIR
+# usage: registry.sh [DIR]
 # Prints its base URL once it answers, then runs until its standard input ends, so that it cannot
 # outlive whoever started it. It is kept in $QUORATE_CACHE (default: .cache).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/part.sh"
 
-dir=$1
 version=${APICURIO_VERSION:-2.6.13.Final}
 app=$CACHE/apicurio-$version
 
@@ -29,6 +28,5 @@ start() {
   ready() { curl -sf "$address/subjects" > /dev/null 2>&1; }
 }
 
-mkdir -p "$dir"
 once "$app.lock" fetch
 run "$dir/registry.log" start
