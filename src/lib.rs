@@ -1,5 +1,8 @@
 //! Quorate: the Agent Consensus Protocol on an ordered log.
 
+pub mod clock;
 pub mod command;
+pub mod config;
 pub mod engine;
+pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,207 @@
+//! What a processor or a command is told: `config/quorate.toml`, a file, flags, in that order.
+//!
+//! The documented file is compiled in and is itself the defaults, so that the two cannot differ
+//! and a key it does not have is refused, naming the nearest. Secrets come from the environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The documented defaults.
+const DEFAULTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config/quorate.toml"));
+/// The table whose keys are librdkafka's, not ours.
+const PASSED_ON: &str = "kafka";
+
+/// Every option; what each means is said in `config/quorate.toml`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Config {
+    /// Brokers to start from.
+    pub bootstrap: String,
+    /// Base URL of the schema registry.
+    pub registry: String,
+    /// User of the registry; empty: none.
+    pub registry_user: String,
+    /// What names of topics, groups and transactional ids begin with.
+    pub prefix: String,
+    /// librdkafka properties.
+    pub kafka: BTreeMap<String, String>,
+    /// How topics are created.
+    pub topics: Topics,
+    /// How the processor runs.
+    pub run: Run,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// How topics are created.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Topics {
+    /// Partitions of every topic routed by proposal.
+    pub partitions: i32,
+    /// Copies of each partition; -1: the brokers' default.
+    pub replication_factor: i32,
+    /// Milliseconds inputs and outputs are kept; -1: for ever.
+    pub retention_ms: i64,
+}
+
+/// How the processor runs.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Run {
+    /// Engines in this process.
+    pub engines: u16,
+    /// What tells this process from others; empty: the host's name.
+    pub instance: String,
+    /// Milliseconds between commits.
+    pub commit_interval_ms: u64,
+    /// Milliseconds after which the brokers give up a dead process's transaction.
+    pub transaction_timeout_ms: u64,
+    /// Milliseconds a partition waits for a schema.
+    pub schema_wait_ms: u64,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Log {
+    /// A level or directives.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: Format,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read configuration `{}`", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    /// The file is not TOML, or a value has another type.
+    #[error("configuration is not sound")]
+    Parse(#[from] toml::de::Error),
+    /// A key that does not exist.
+    #[error("unknown option `{key}`; nearest is `{nearest}`")]
+    UnknownKey {
+        /// As given, with its table.
+        key: String,
+        /// The option most like it.
+        nearest: String,
+    },
+    /// A value that no part could work with.
+    #[error("option `{0}` must be above 0")]
+    NotPositive(&'static str),
+}
+
+impl Config {
+    /// The defaults, with what a file says laid over them.
+    ///
+    /// # Errors
+    /// [`Error`] if the file cannot be read, has a key that does not exist or a value that cannot
+    /// be used.
+    pub fn load(file: Option<&Path>) -> Result<Self, Error> {
+        match file {
+            None => Self::parse(""),
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                Self::parse(&text.map_err(|error| Error::Read(path.to_owned(), error))?)
+            }
+        }
+    }
+
+    /// The defaults, with this text laid over them.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let mut merged: Table = DEFAULTS.parse()?;
+        overlay(&mut merged, text.parse()?, "")?;
+        let config: Self = Value::Table(merged).try_into()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let positive = [
+            ("topics.partitions", self.topics.partitions > 0),
+            ("run.engines", self.run.engines > 0),
+            ("run.commit_interval_ms", self.run.commit_interval_ms > 0),
+            (
+                "run.transaction_timeout_ms",
+                self.run.transaction_timeout_ms > 0,
+            ),
+        ];
+        match positive.iter().find(|(_, sound)| !sound) {
+            Some((key, _)) => Err(Error::NotPositive(key)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Lays a table over another that has every key there may be.
+fn overlay(base: &mut Table, over: Table, path: &str) -> Result<(), Error> {
+    for (key, value) in over {
+        let full = format!("{path}{key}");
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(over)) if full == PASSED_ON => {
+                inner.extend(over);
+            }
+            (Some(Value::Table(inner)), Value::Table(over)) => {
+                overlay(inner, over, &format!("{full}."))?;
+            }
+            (Some(known), value) => *known = value,
+            (None, _) => {
+                let nearest = base
+                    .keys()
+                    .max_by(|a, b| {
+                        strsim::jaro_winkler(a, &key).total_cmp(&strsim::jaro_winkler(b, &key))
+                    })
+                    .map_or_else(String::new, |nearest| format!("{path}{nearest}"));
+                return Err(Error::UnknownKey { key: full, nearest });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_is_the_defaults_and_a_file_lies_over_them() {
+        let config = Config::parse("[run]\nengines = 3\n[kafka]\n\"client.rack\" = \"a\"").unwrap();
+        assert_eq!(config.run.engines, 3);
+        assert_eq!(config.run.commit_interval_ms, 100);
+        assert_eq!(config.prefix, "acp.");
+        assert_eq!(config.kafka.get("client.rack").unwrap(), "a");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_naming_the_nearest() {
+        let error = Config::parse("[run]\nengine = 3").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown option `run.engine`; nearest is `run.engines`"
+        );
+    }
+
+    #[test]
+    fn a_value_of_another_type_or_nought_is_refused() {
+        assert!(matches!(Config::parse("prefix = 3"), Err(Error::Parse(_))));
+        assert!(matches!(
+            Config::parse("[run]\nengines = 0"),
+            Err(Error::NotPositive("run.engines"))
+        ));
+    }
+}
