@@ -5,4 +5,5 @@ pub mod command;
 pub mod config;
 pub mod engine;
 pub mod telemetry;
+pub mod transport;
 pub mod wire;

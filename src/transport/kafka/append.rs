@@ -1,0 +1,191 @@
+//! Appends records from the edge: proposals, responses, tables, ticks and forwards.
+//!
+//! Idempotent, acknowledged by every replica in sync, never in a transaction: whoever dies here
+//! leaves nothing open in somebody else's input. The partition is ours to compute, since the
+//! client's own default is not Java's.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use quorate_core::topic::Topic;
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+
+use super::connection::{PATIENCE, note};
+use super::{Connection, Error};
+
+/// Where a record came to lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its topic's full name.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+/// A producer for records outside transactions.
+pub struct Appender {
+    connection: Connection,
+    producer: BaseProducer<Deliveries>,
+}
+
+impl std::fmt::Debug for Appender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appender")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps what the brokers said of each record until it is asked for.
+#[derive(Default)]
+struct Deliveries(Mutex<Vec<Result<Appended, KafkaError>>>);
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        note(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let outcome = match result {
+            Ok(message) => Ok(Appended {
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                offset: message.offset(),
+            }),
+            Err((error, _)) => Err(error.clone()),
+        };
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(outcome);
+    }
+}
+
+impl Appender {
+    /// An appender to this cluster.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] if there is no client to be had.
+    pub fn open(connection: &Connection) -> Result<Self, Error> {
+        let producer = connection
+            .appender()
+            .create_with_context(Deliveries::default())
+            .map_err(Error::kafka("make a producer"))?;
+        Ok(Self {
+            connection: connection.clone(),
+            producer,
+        })
+    }
+
+    /// Hands a record over; [`Appender::settle`] says whether it arrived.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] if the client does not take it.
+    pub fn append(
+        &self,
+        topic: Topic,
+        partition: i32,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) -> Result<(), Error> {
+        let name = self.connection.topic(topic);
+        send(
+            &self.producer,
+            record(&name, partition, key, value, headers),
+        )
+        .map_err(Error::kafka(format!("append to `{name}`")))
+    }
+
+    /// Whether something handed over has not been answered for.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.producer.poll(Duration::ZERO);
+        self.producer.in_flight_count() > 0
+    }
+
+    /// Waits until everything handed over is answered for, and says where it lies, in the order of
+    /// the answers.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] for the first record that did not arrive; [`Error::TimedOut`].
+    pub fn settle(&self) -> Result<Vec<Appended>, Error> {
+        let doing = "append records";
+        if !drain(&self.producer, PATIENCE * 2) {
+            return Err(Error::TimedOut(doing.to_owned()));
+        }
+        let deliveries = &self.producer.context().0;
+        let mut kept = deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = std::mem::take(&mut *kept).into_iter();
+        answers
+            .collect::<Result<_, _>>()
+            .map_err(Error::kafka(doing))
+    }
+}
+
+/// A record for a producer.
+pub(super) fn record<'a>(
+    topic: &'a str,
+    partition: i32,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: &[(&str, &[u8])],
+) -> BaseRecord<'a, [u8], [u8]> {
+    let mut record = BaseRecord::to(topic).partition(partition);
+    record.key = key;
+    record.payload = value;
+    if !headers.is_empty() {
+        let owned = OwnedHeaders::new_with_capacity(headers.len());
+        record.headers = Some(headers.iter().fold(owned, |owned, (key, value)| {
+            owned.insert(Header {
+                key,
+                value: Some(*value),
+            })
+        }));
+    }
+    record
+}
+
+/// Gives a record to a producer, waiting while its queue is full.
+pub(super) fn send<C>(
+    producer: &BaseProducer<C>,
+    record: BaseRecord<'_, [u8], [u8]>,
+) -> Result<(), KafkaError>
+where
+    C: ProducerContext<DeliveryOpaque = ()>,
+{
+    let mut record = record;
+    let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((error, back)) if error == full => {
+                producer.poll(Duration::from_millis(1));
+                record = back;
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
+/// Serves a producer until nothing is under way; whether it came to that within the time.
+///
+/// Not `flush`, which looks in steps of 100 ms.
+pub(super) fn drain<C: ProducerContext>(producer: &BaseProducer<C>, patience: Duration) -> bool {
+    let until = Instant::now() + patience;
+    while producer.in_flight_count() > 0 {
+        if Instant::now() > until {
+            return false;
+        }
+        producer.poll(Duration::from_millis(1));
+    }
+    producer.poll(Duration::ZERO);
+    true
+}

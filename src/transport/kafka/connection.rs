@@ -1,0 +1,219 @@
+//! Where Kafka is, and how every client of ours is set up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quorate_core::topic::Topic;
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::Error;
+
+/// How long a question to a broker may take before we give up.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// The largest record the processor writes, with room for keys and headers, in bytes.
+pub(super) const LARGEST_RECORD: usize = crate::wire::MAX_OUTPUT + 64 * 1024;
+
+/// Properties that what we promise rests on; nobody sets them from outside.
+const RESERVED: &[&str] = &[
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.protocol",
+    "isolation.level",
+    "partition.assignment.strategy",
+    "request.required.acks",
+    "transactional.id",
+];
+
+/// Takes note of what a client of ours says of itself.
+pub(super) fn note(error: &KafkaError, reason: &str) {
+    match error.rdkafka_error_code() {
+        // Asked for, and handed over with the records.
+        Some(RDKafkaErrorCode::PartitionEOF) => {}
+        _ if is_passing(error) => tracing::debug!(%error, reason, "client goes on"),
+        _ => tracing::error!(%error, reason, "client is in trouble"),
+    }
+}
+
+/// Whether the client gets over an error by itself.
+pub(super) fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::OperationTimedOut
+                | Code::Resolve
+                | Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::CoordinatorNotAvailable
+                | Code::NotCoordinator
+                | Code::CoordinatorLoadInProgress
+        )
+    )
+}
+
+/// A Kafka cluster, and the prefix of what is ours there.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    bootstrap: String,
+    prefix: String,
+    properties: BTreeMap<String, String>,
+}
+
+impl Connection {
+    /// A cluster by its bootstrap servers, the prefix of topics, and further librdkafka properties.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if a property is one that what we promise rests on.
+    pub fn new(
+        bootstrap: &str,
+        prefix: &str,
+        properties: BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        if let Some(key) = properties
+            .keys()
+            .find(|key| RESERVED.contains(&key.as_str()))
+        {
+            let why = "may not be set: the protocol's promises rest on it";
+            return Err(Error::Unfit(format!("kafka property `{key}` {why}")));
+        }
+        Ok(Self {
+            bootstrap: bootstrap.to_owned(),
+            prefix: prefix.to_owned(),
+            properties,
+        })
+    }
+
+    /// What the names of topics, groups and transactional ids begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// A topic's name in this cluster.
+    #[must_use]
+    pub fn topic(&self, topic: Topic) -> String {
+        format!("{}{topic}", self.prefix)
+    }
+
+    /// The topic of that name in this cluster.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Topic> {
+        Topic::named(name.strip_prefix(&self.prefix)?)
+    }
+
+    /// The consumer group of the processors.
+    pub(super) fn group(&self) -> String {
+        format!("{}processor", self.prefix)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where every client is made"
+    )]
+    fn base(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", &self.bootstrap);
+        config
+    }
+
+    /// A client for topics and their settings.
+    pub(super) fn admin(&self) -> Result<AdminClient<DefaultClientContext>, Error> {
+        self.base()
+            .create()
+            .map_err(Error::kafka("make an admin client"))
+    }
+
+    /// A consumer that reads what it is told to and commits nothing.
+    pub(super) fn reader(&self, group: &str) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("auto.offset.reset", "earliest")
+            .set("allow.auto.create.topics", "false")
+            // The default of 1,000 ms stops fetching for as long whenever the queue is full.
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.wait.max.ms", "50")
+            .set("queued.max.messages.kbytes", "16384");
+        config
+    }
+
+    /// The consumer of an engine: a member of the group that shares the partitions.
+    pub(super) fn member(&self) -> ClientConfig {
+        let mut config = self.reader(&self.group());
+        config
+            .set("group.protocol", "classic")
+            // Only `range` gives the same partition of every topic to the same member.
+            .set("partition.assignment.strategy", "range")
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "3000")
+            .set("max.poll.interval.ms", "60000");
+        config
+    }
+
+    /// A producer whose records are there once, in order, on every replica in sync.
+    pub(super) fn appender(&self) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", "0")
+            .set("message.timeout.ms", "15000")
+            .set("message.max.bytes", LARGEST_RECORD.to_string());
+        config
+    }
+
+    /// The producer of an engine, which writes in transactions only.
+    pub(super) fn transactional(&self, id: &str, timeout: Duration) -> ClientConfig {
+        let mut config = self.appender();
+        let timeout = timeout.as_millis().to_string();
+        config
+            .set("transactional.id", format!("{}{id}", self.prefix))
+            .set("transaction.timeout.ms", &timeout)
+            .set("message.timeout.ms", &timeout)
+            .set("linger.ms", "5");
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_the_promises_rest_on_is_refused() {
+        let set = |key: &str| {
+            let properties = BTreeMap::from([(key.to_owned(), "x".to_owned())]);
+            Connection::new("localhost:1", "acp.", properties)
+        };
+        assert!(set("isolation.level").is_err());
+        assert!(set("client.rack").is_ok());
+    }
+
+    #[test]
+    fn topics_carry_the_prefix_both_ways() {
+        let connection = Connection::new("localhost:1", "bank.", BTreeMap::new()).unwrap();
+        assert_eq!(connection.topic(Topic::TrustUpdates), "bank.trust-updates");
+        assert_eq!(
+            connection.named("bank.trust-updates"),
+            Some(Topic::TrustUpdates)
+        );
+        assert_eq!(connection.named("acp.trust-updates"), None);
+    }
+}

@@ -1,0 +1,288 @@
+//! Reads partitions from somewhere to an end, or on and on, without a group.
+
+use std::time::{Duration, Instant};
+
+use quorate_core::ids::{Offset, Timestamp};
+use quorate_core::topic::Topic;
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
+
+use super::connection::{PATIENCE, is_passing, note};
+use super::{Connection, Error};
+use crate::engine::{self, CONTROL_HEADER, Headers, ORIGIN_HEADER};
+
+/// How long a single look for records takes.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Where reading starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the first record still there.
+    Beginning,
+    /// After the last record there is.
+    End,
+    /// At an offset.
+    At(i64),
+}
+
+/// A record as it lay on the log, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its topic.
+    pub topic: Topic,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its append time; none if the topic does not stamp it.
+    pub timestamp: Option<Timestamp>,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value.
+    pub value: Option<Vec<u8>>,
+    /// Whether a header says it is a control record.
+    pub control: bool,
+    /// Whether a header says it was forwarded.
+    pub forwarded: bool,
+    /// Its trace context.
+    pub traceparent: Option<String>,
+}
+
+impl Stored {
+    /// Copies a record of ours out of the client; none if the topic is not one of ours.
+    pub(super) fn copy(connection: &Connection, message: &BorrowedMessage<'_>) -> Option<Self> {
+        let headers = headers(message);
+        Some(Self {
+            topic: connection.named(message.topic())?,
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: append_time(message),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            control: headers.control,
+            forwarded: headers.forwarded,
+            traceparent: headers.traceparent.map(str::to_owned),
+        })
+    }
+
+    /// The record as an engine takes it; none without an append time.
+    pub(super) fn record(&self) -> Option<engine::Record<'_>> {
+        Some(engine::Record {
+            topic: self.topic,
+            offset: Offset(self.offset),
+            timestamp: self.timestamp?,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: Headers {
+                control: self.control,
+                forwarded: self.forwarded,
+                traceparent: self.traceparent.as_deref(),
+            },
+        })
+    }
+}
+
+/// What a record's headers say to an engine.
+pub(super) fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Headers<'a> {
+    let mut found = Headers::default();
+    let Some(headers) = message.headers() else {
+        return found;
+    };
+    for header in headers.iter() {
+        match header.key {
+            CONTROL_HEADER => found.control = true,
+            ORIGIN_HEADER => found.forwarded = true,
+            "traceparent" => {
+                found.traceparent = header.value.and_then(|value| str::from_utf8(value).ok());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// When the broker appended a record; none if the time is whatever its sender said.
+pub(super) fn append_time(message: &BorrowedMessage<'_>) -> Option<Timestamp> {
+    match message.timestamp() {
+        rdkafka::Timestamp::LogAppendTime(time) => Some(Timestamp(time)),
+        _ => None,
+    }
+}
+
+/// A consumer that reads what it is told to.
+pub struct Reader {
+    connection: Connection,
+    consumer: BaseConsumer<Quiet>,
+}
+
+/// A consumer's context that takes the end of a partition as news, not as an error.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        note(&error, reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// A reader of committed records.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] if there is no client to be had.
+    pub fn open(connection: &Connection) -> Result<Self, Error> {
+        Self::of_group(connection, &format!("{}reader", connection.prefix()))
+    }
+
+    /// A reader that can also be asked for a group's positions.
+    pub(super) fn of_group(connection: &Connection, group: &str) -> Result<Self, Error> {
+        let mut config = connection.reader(group);
+        config.set("enable.partition.eof", "true");
+        Ok(Self {
+            connection: connection.clone(),
+            consumer: config
+                .create_with_context(Quiet)
+                .map_err(Error::kafka("make a consumer"))?,
+        })
+    }
+
+    /// The client itself.
+    pub(super) const fn consumer(&self) -> &BaseConsumer<Quiet> {
+        &self.consumer
+    }
+
+    /// Goes to these places; what was read before is left.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] if the client does not take it.
+    pub fn go_to(&self, places: &[(Topic, i32, Start)]) -> Result<(), Error> {
+        let doing = || Error::kafka("read topics");
+        let mut list = TopicPartitionList::new();
+        for &(topic, partition, start) in places {
+            let place = match start {
+                Start::Beginning => Place::Beginning,
+                Start::End => Place::End,
+                Start::At(offset) => Place::Offset(offset),
+            };
+            list.add_partition_offset(&self.connection.topic(topic), partition, place)
+                .map_err(doing())?;
+        }
+        self.consumer.assign(&list).map_err(doing())
+    }
+
+    /// The next record, if one comes within the time.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] for what the client does not recover from by itself.
+    pub fn next(&self, timeout: Duration) -> Result<Option<Stored>, Error> {
+        match self.poll(timeout)? {
+            Seen::Record(message) => Ok(Stored::copy(&self.connection, &message)),
+            Seen::End | Seen::Nothing => Ok(None),
+        }
+    }
+
+    fn poll(&self, timeout: Duration) -> Result<Seen<'_>, Error> {
+        match self.consumer.poll(timeout) {
+            None => Ok(Seen::Nothing),
+            Some(Ok(message)) => Ok(Seen::Record(message)),
+            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Seen::End),
+            Some(Err(error)) if is_passing(&error) => {
+                tracing::debug!(%error, "broker does not answer yet");
+                Ok(Seen::Nothing)
+            }
+            Some(Err(error)) => Err(Error::kafka("read records")(error)),
+        }
+    }
+
+    /// The first offset still there, and the one after the last committed record.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] if no broker answers.
+    pub fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        let name = self.connection.topic(topic);
+        self.consumer
+            .fetch_watermarks(&name, partition, PATIENCE)
+            .map_err(Error::kafka(format!("ask for the end of `{name}`")))
+    }
+
+    /// The offset to read next; none before anything was read.
+    pub(super) fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
+        let name = self.connection.topic(topic);
+        let positions = self.consumer.position().ok()?;
+        positions
+            .find_partition(&name, partition)?
+            .offset()
+            .to_raw()
+            .filter(|offset| *offset >= 0)
+    }
+
+    /// Reads a partition from a place up to an offset, exclusive.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] if nothing came for a while although the end is not reached: somebody's
+    /// transaction is open for too long. [`Error::Kafka`] or what `each` says.
+    pub fn read_to(
+        &self,
+        topic: Topic,
+        partition: i32,
+        from: i64,
+        end: i64,
+        mut each: impl FnMut(Stored) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut position = from;
+        let mut moved = Instant::now();
+        // Whether what is committed was known to reach the end before reading last started.
+        let mut reachable = false;
+        if position >= end {
+            return Ok(());
+        }
+        self.go_to(&[(topic, partition, Start::At(position))])?;
+        while position < end {
+            match self.poll(LOOK)? {
+                Seen::Record(message) => {
+                    if message.offset() >= end {
+                        return Ok(());
+                    }
+                    position = message.offset() + 1;
+                    moved = Instant::now();
+                    if let Some(stored) = Stored::copy(&self.connection, &message) {
+                        each(stored)?;
+                    }
+                }
+                // Transaction markers and what was compacted away leave no record to see. So the
+                // end of what is committed counts as the end asked for, if it was known to lie
+                // there or beyond before reading started (again).
+                Seen::End if reachable => return Ok(()),
+                Seen::End => {
+                    reachable = self.ends(topic, partition)?.1 >= end;
+                    self.go_to(&[(topic, partition, Start::At(position))])?;
+                }
+                Seen::Nothing if moved.elapsed() > PATIENCE * 2 => {
+                    let name = self.connection.topic(topic);
+                    return Err(Error::TimedOut(format!("read `{name}` to offset {end}")));
+                }
+                Seen::Nothing => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What one look gave.
+enum Seen<'a> {
+    Record(BorrowedMessage<'a>),
+    End,
+    Nothing,
+}

@@ -1,0 +1,183 @@
+//! Which schema ids are ours: as `acp.schemas` has them, so that a registry that is down does not
+//! stop a start, and one that lost or re-issued its ids is noticed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use quorate_core::ids::Bytes;
+use quorate_core::records::SchemaEntry;
+use quorate_core::topic::Topic;
+
+use super::{Appender, Connection, Error, Reader, Registry};
+use crate::wire::{Codec, Kind, schemas};
+
+/// The schemas that were registered, and the codec for them.
+#[derive(Clone, Debug)]
+pub struct Schemas {
+    entries: Vec<SchemaEntry>,
+    codec: Arc<Codec>,
+}
+
+/// What registering a kind's schema came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The registry's subject.
+    pub subject: String,
+    /// The registry's id.
+    pub id: i32,
+    /// Whether it was not in `acp.schemas` before.
+    pub recorded: bool,
+}
+
+impl Schemas {
+    /// Reads `acp.schemas` to its end.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if a kind's built-in schema was never registered; [`Error::Kafka`].
+    pub fn load(connection: &Connection) -> Result<Self, Error> {
+        let entries = entries(connection)?;
+        let ids = ids(connection.prefix(), &entries);
+        if let Some(kind) = Kind::ALL.iter().find(|kind| !ids.contains_key(kind)) {
+            let subject = kind.subject(connection.prefix());
+            let topic = connection.topic(Topic::Schemas);
+            return Err(Error::Unfit(format!(
+                "`{topic}` has no entry for this program's schema of `{subject}`; \
+                 run `quorate schemas register`"
+            )));
+        }
+        let codec = Codec::confluent(ids);
+        for entry in &entries {
+            let subject = |kind: &&Kind| kind.subject(connection.prefix()) == entry.subject;
+            if let Some(kind) = Kind::ALL.iter().find(subject)
+                && let Err(error) = codec.learn(*kind, entry.schema_id, &entry.schema)
+            {
+                // A newer program's schema, perhaps: records of it are refused one by one.
+                let (subject, id) = (&entry.subject, entry.schema_id);
+                tracing::warn!(%subject, id, %error, "registered schema cannot be read");
+            }
+        }
+        Ok(Self {
+            entries,
+            codec: Arc::new(codec),
+        })
+    }
+
+    /// The codec that writes what was registered, and reads all of it.
+    #[must_use]
+    pub const fn codec(&self) -> &Arc<Codec> {
+        &self.codec
+    }
+
+    /// Every entry of `acp.schemas`, oldest first.
+    #[must_use]
+    pub fn entries(&self) -> &[SchemaEntry] {
+        &self.entries
+    }
+}
+
+/// The ids of the built-in schemas: an entry counts if subject and fingerprint both agree.
+fn ids(prefix: &str, entries: &[SchemaEntry]) -> BTreeMap<Kind, i32> {
+    let built_in = |kind: Kind| {
+        let subject = kind.subject(prefix);
+        let fingerprint = schemas::fingerprint(kind);
+        let ours =
+            |entry: &&SchemaEntry| entry.subject == subject && entry.fingerprint.0 == fingerprint;
+        let entry = entries.iter().rev().find(ours)?;
+        Some((kind, entry.schema_id))
+    };
+    Kind::ALL.iter().copied().filter_map(built_in).collect()
+}
+
+/// The table's records. They are read by the built-in schema whatever id they carry: the entry
+/// that vouches for that id is among them.
+fn entries(connection: &Connection) -> Result<Vec<SchemaEntry>, Error> {
+    let reader = Reader::open(connection)?;
+    let (start, end) = reader.ends(Topic::Schemas, 0)?;
+    let codec = Codec::single_object();
+    let mut learned = BTreeSet::new();
+    let mut entries = Vec::new();
+    reader.read_to(Topic::Schemas, 0, start, end, |stored| {
+        let Some(value) = stored.value else {
+            return Ok(());
+        };
+        if let Some(id) = Codec::schema_id(&value)
+            && learned.insert(id)
+        {
+            let learn = codec.learn(Kind::SchemaEntry, id, Kind::SchemaEntry.schema());
+            learn.map_err(Error::codec("a schema entry"))?;
+        }
+        match codec.decode::<SchemaEntry>(&value) {
+            Ok((entry, _)) => entries.push(entry),
+            Err(error) => tracing::warn!(%error, offset = stored.offset, "not a schema entry"),
+        }
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+/// Registers the built-in schema of every kind, and records in `acp.schemas` what was not there.
+///
+/// # Errors
+/// [`Error::Registry`] if the registry does not take one; [`Error::Kafka`].
+pub async fn register(
+    connection: &Connection,
+    registry: &Registry,
+) -> Result<Vec<Registered>, Error> {
+    let known = entries(connection)?;
+    let mut fresh = Vec::new();
+    let mut done = Vec::new();
+    let mut ids = BTreeMap::new();
+    for &kind in Kind::ALL {
+        let subject = kind.subject(connection.prefix());
+        let id = registry.register(&subject, kind.schema()).await?;
+        ids.insert(kind, id);
+        let entry = SchemaEntry {
+            subject: subject.clone(),
+            schema_id: id,
+            fingerprint: Bytes(schemas::fingerprint(kind).to_vec()),
+            schema: kind.schema().to_owned(),
+        };
+        let recorded = !known.contains(&entry);
+        if recorded {
+            fresh.push(entry);
+        }
+        done.push(Registered {
+            subject,
+            id,
+            recorded,
+        });
+    }
+    let codec = Codec::confluent(ids);
+    let appender = Appender::open(connection)?;
+    for entry in &fresh {
+        let value = codec.encode(entry);
+        let value = value.map_err(Error::codec("a schema entry"))?;
+        let key = Some(entry.subject.as_bytes());
+        appender.append(Topic::Schemas, 0, key, Some(&value), &[])?;
+    }
+    appender.settle()?;
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_counts_only_if_subject_and_fingerprint_agree() {
+        let entry = |subject: &str, fingerprint: [u8; 8], schema_id| SchemaEntry {
+            subject: subject.to_owned(),
+            schema_id,
+            fingerprint: Bytes(fingerprint.to_vec()),
+            schema: String::new(),
+        };
+        let ours = schemas::fingerprint(Kind::Outcome);
+        let entries = [
+            entry("acp.outcomes-value", ours, 3),
+            entry("acp.outcomes-value", [0; 8], 4),
+            entry("acp.proposals-value", ours, 5),
+            entry("other.outcomes-value", ours, 6),
+        ];
+        assert_eq!(ids("acp.", &entries), BTreeMap::from([(Kind::Outcome, 3)]));
+    }
+}

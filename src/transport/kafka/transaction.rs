@@ -1,0 +1,116 @@
+//! The one place that owns the rule of transactions: after any error that does not say "again",
+//! the producer is thrown away, and the next one with its id fences whatever it left.
+//!
+//! librdkafka has no defence of its own against an end of a transaction that arrives late and hits
+//! the next one. A new epoch is that defence, so a producer whose commit or abort ended in doubt
+//! is never used again.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::util::Timeout;
+
+use super::append::{drain, record, send};
+use super::connection::PATIENCE;
+use super::{Connection, Error};
+
+/// A transactional producer, and whether it has begun.
+pub(super) struct Transaction {
+    producer: BaseProducer,
+    timeout: Duration,
+    open: bool,
+}
+
+impl Transaction {
+    /// Takes over the transactional id: whoever had it is fenced, and what it left open aborted.
+    pub(super) fn take_over(
+        connection: &Connection,
+        id: &str,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let doing = || Error::kafka(format!("take over transactional id `{id}`"));
+        let config = connection.transactional(id, timeout);
+        let producer: BaseProducer = config.create().map_err(doing())?;
+        again(|| producer.init_transactions(PATIENCE * 2)).map_err(doing())?;
+        Ok(Self {
+            producer,
+            timeout,
+            open: false,
+        })
+    }
+
+    /// Puts a record into the transaction.
+    pub(super) fn append(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) -> Result<(), Error> {
+        self.begin()?;
+        let sent = send(
+            &self.producer,
+            record(topic, partition, key, value, headers),
+        );
+        sent.map_err(Error::kafka(format!("append to `{topic}`")))
+    }
+
+    /// Commits what was appended, with the positions it was read up to.
+    ///
+    /// ORDER: everything is delivered first, since `commit_transaction` would wait for it in steps
+    /// of 100 ms; then positions, then the commit. An error leaves it open which of the two it is:
+    /// the caller drops this and everything it rests on.
+    pub(super) fn commit(
+        &mut self,
+        positions: &TopicPartitionList,
+        member: &ConsumerGroupMetadata,
+    ) -> Result<(), Error> {
+        self.begin()?;
+        if !drain(&self.producer, self.timeout) {
+            return Err(Error::TimedOut(
+                "deliver a transaction's records".to_owned(),
+            ));
+        }
+        let offsets = || {
+            self.producer
+                .send_offsets_to_transaction(positions, member, self.timeout)
+        };
+        again(offsets).map_err(Error::kafka("put positions into a transaction"))?;
+        // Never: the wait is bounded by the transaction's own timeout, and a shorter one would
+        // leave the outcome in doubt.
+        let commit = || self.producer.commit_transaction(Timeout::Never);
+        again(commit).map_err(Error::kafka("commit a transaction"))?;
+        self.open = false;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        if !self.open {
+            let begun = self.producer.begin_transaction();
+            begun.map_err(Error::kafka("begin a transaction"))?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// Lets the client take note of deliveries.
+    pub(super) fn serve(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+}
+
+/// Calls again what says it may be called again, with the same arguments, for a while.
+fn again(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    let until = Instant::now() + PATIENCE * 2;
+    loop {
+        match call() {
+            Err(KafkaError::Transaction(error))
+                if error.is_retriable() && !error.is_fatal() && Instant::now() < until => {}
+            answer => return answer,
+        }
+    }
+}
