@@ -1,17 +1,7 @@
-//! The `quorate` binary.
+//! The `quorate` binary: everything is in [`quorate::command`].
 
-use clap::Parser;
+use std::process::ExitCode;
 
-#[derive(Parser)]
-enum Cli {
-    Resolve(quorate::command::resolve::Resolve),
-    Lint(quorate::command::lint::Lint),
-}
-
-fn main() -> anyhow::Result<std::process::ExitCode> {
-    match Cli::parse() {
-        Cli::Resolve(verb) => verb.call()?,
-        Cli::Lint(verb) => return verb.call(),
-    }
-    Ok(std::process::ExitCode::SUCCESS)
+fn main() -> ExitCode {
+    quorate::command::main()
 }

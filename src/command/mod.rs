@@ -1,17 +1,144 @@
-//! One file a verb.
+//! The command line: one file a verb, each in its simplest sound form.
+//!
+//! Exit codes: 0 done, 1 failed, 2 not understood, 3 nothing came in time (`watch`). What a verb
+//! answers goes to standard output, logs to standard error.
 
+mod agents;
+mod client;
+mod decide;
 pub mod lint;
+mod policies;
+mod propose;
+mod report;
 pub mod resolve;
+mod respond;
+mod run;
+mod schemas;
+mod topics;
+mod watch;
 
-use std::io::Read;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-fn input(file: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin().read_to_string(&mut text)?;
-    } else {
-        text = std::fs::read_to_string(file)?;
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::telemetry;
+
+/// Autonomous agents decide together on a log, and anyone can recompute what they decided.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, about)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// Configuration file; what it leaves out stands as in config/quorate.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Kafka brokers to start from
+    #[arg(long, global = true, value_name = "HOST:PORT,...")]
+    bootstrap: Option<String>,
+    /// Base URL of the schema registry
+    #[arg(long, global = true, value_name = "URL")]
+    registry: Option<String>,
+    /// What the names of topics begin with
+    #[arg(long, global = true)]
+    prefix: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Create the topics, or put their settings right
+    #[command(subcommand)]
+    Topics(topics::Topics),
+    /// Register the schemas
+    #[command(subcommand)]
+    Schemas(schemas::Schemas),
+    /// Say who takes part
+    #[command(subcommand)]
+    Agents(agents::Agents),
+    /// Say by which rules
+    #[command(subcommand)]
+    Policies(policies::Policies),
+    /// Run the processor
+    Run(run::Run),
+    /// Propose an action
+    Propose(propose::Propose),
+    /// Answer a proposal
+    Respond(respond::Respond),
+    /// Decide an escalation
+    Decide(decide::Decide),
+    /// Report how an action turned out
+    Report(report::Report),
+    /// Decide a case from a file, and say why; nothing else is read or written
+    Resolve(resolve::Resolve),
+    /// Show outcomes, escalations, dead letters and trust as they come
+    Watch(watch::Watch),
+}
+
+/// Does what the command line asks; what kept it from being done goes to standard error.
+#[must_use]
+pub fn main() -> ExitCode {
+    match call(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("quorate: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    Ok(text)
+}
+
+fn call(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = configure(cli.global)?;
+    telemetry::start(&config.log)?;
+    match cli.verb {
+        Verb::Topics(verb) => verb.call(&config)?,
+        Verb::Schemas(verb) => verb.call(&config)?,
+        Verb::Agents(verb) => verb.call(&config)?,
+        Verb::Policies(verb) => return verb.call(&config),
+        Verb::Run(verb) => verb.call(&config)?,
+        Verb::Propose(verb) => verb.call(&config)?,
+        Verb::Respond(verb) => verb.call(&config)?,
+        Verb::Decide(verb) => verb.call(&config)?,
+        Verb::Report(verb) => verb.call(&config)?,
+        Verb::Resolve(verb) => verb.call()?,
+        Verb::Watch(verb) => return verb.call(&config),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A text file, or standard input for `-`.
+fn input(file: &Path) -> anyhow::Result<String> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
+}
+
+/// The configuration, with the flags laid over it.
+fn configure(global: Global) -> anyhow::Result<Config> {
+    let mut config = Config::load(global.config.as_deref())?;
+    let laid = [
+        (global.bootstrap, &mut config.bootstrap),
+        (global.registry, &mut config.registry),
+        (global.prefix, &mut config.prefix),
+    ];
+    for (flag, option) in laid {
+        if let Some(value) = flag {
+            *option = value;
+        }
+    }
+    Ok(config)
 }

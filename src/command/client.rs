@@ -1,0 +1,223 @@
+//! What verbs at the edge share: reading a record's JSON, appending it, reading a table.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use quorate_core::topic::Topic;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::transport::kafka::{
+    Appended, Appender, Connection, Reader, Registry, Schemas, partitions,
+};
+use crate::wire::{self, Codec, Record};
+
+/// Secret of the Kafka connection, as `sasl.password`.
+const KAFKA_PASSWORD: &str = "QUORATE_KAFKA_PASSWORD";
+/// Secret of the schema registry.
+const REGISTRY_PASSWORD: &str = "QUORATE_REGISTRY_PASSWORD";
+
+/// The cluster the configuration names.
+pub(super) fn connection(config: &Config) -> anyhow::Result<Connection> {
+    let mut properties = config.kafka.clone();
+    if let Ok(secret) = std::env::var(KAFKA_PASSWORD) {
+        properties.insert("sasl.password".to_owned(), secret);
+    }
+    Ok(Connection::new(
+        &config.bootstrap,
+        &config.prefix,
+        properties,
+    )?)
+}
+
+/// The schema registry the configuration names.
+pub(super) fn registry(config: &Config) -> anyhow::Result<Registry> {
+    let password = std::env::var(REGISTRY_PASSWORD).ok();
+    Ok(Registry::new(
+        &config.registry,
+        &config.registry_user,
+        password,
+    )?)
+}
+
+/// A runtime for what is asked of brokers and the registry.
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let builder = builder.worker_threads(1).enable_all();
+    builder.build().context("cannot start a runtime")
+}
+
+/// Somebody who appends to the log and reads its tables.
+pub(super) struct Client {
+    connection: Connection,
+    codec: Arc<Codec>,
+}
+
+impl Client {
+    /// Connects, and reads which schemas are registered.
+    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
+        let connection = connection(config)?;
+        let codec = Arc::clone(Schemas::load(&connection)?.codec());
+        Ok(Self { connection, codec })
+    }
+
+    /// Appends records of one kind where their keys belong, and waits until they are there.
+    pub(super) fn append<T: Record>(&self, records: &[(&str, T)]) -> anyhow::Result<Vec<Appended>> {
+        let topic = T::KIND.topic();
+        let partitions = if topic.is_table() {
+            1
+        } else {
+            partitions(&self.connection)?
+        };
+        let appender = Appender::open(&self.connection)?;
+        for (key, record) in records {
+            let value = self.codec.encode(record)?;
+            let key = key.as_bytes();
+            let partition = wire::partition_of(key, partitions);
+            appender.append(topic, partition, Some(key), Some(&value), &[])?;
+        }
+        Ok(appender.settle()?)
+    }
+
+    /// The last record of every key of a table.
+    pub(super) fn table<T>(&self, topic: Topic) -> anyhow::Result<BTreeMap<Vec<u8>, T>>
+    where
+        T: Record + DeserializeOwned,
+    {
+        let reader = Reader::open(&self.connection)?;
+        let (start, end) = reader.ends(topic, 0)?;
+        let mut latest = BTreeMap::new();
+        reader.read_to(topic, 0, start, end, |stored| {
+            if let (Some(key), Some(value)) = (stored.key, stored.value)
+                && let Ok((record, _)) = self.codec.decode::<T>(&value)
+            {
+                latest.insert(key, record);
+            }
+            Ok(())
+        })?;
+        Ok(latest)
+    }
+
+    /// Appends what differs from a table's last record of its key, and says which did.
+    pub(super) fn apply<T>(&self, records: Vec<(String, T)>) -> anyhow::Result<Vec<(String, bool)>>
+    where
+        T: Record + DeserializeOwned + PartialEq + Clone,
+    {
+        let known = self.table::<T>(T::KIND.topic())?;
+        let differs = |key: &str, record: &T| known.get(key.as_bytes()) != Some(record);
+        let changed: Vec<_> = records
+            .iter()
+            .filter(|(key, record)| differs(key, record))
+            .map(|(key, record)| (key.as_str(), record.clone()))
+            .collect();
+        if !changed.is_empty() {
+            self.append(&changed)?;
+        }
+        let said = |(key, record): (String, T)| {
+            let differs = differs(&key, &record);
+            (key, differs)
+        };
+        Ok(records.into_iter().map(said).collect())
+    }
+}
+
+/// Prints what applying did, a line each.
+pub(super) fn print_applied(applied: &[(String, bool)]) {
+    for (key, changed) in applied {
+        let change = if *changed { "written" } else { "unchanged" };
+        println!("{key}: {change}");
+    }
+}
+
+/// Prints where a record lies: its id, then topic, partition and offset.
+pub(super) fn print_appended(id: &str, appended: &[Appended]) {
+    for place in appended {
+        let Appended {
+            topic,
+            partition,
+            offset,
+        } = place;
+        println!("{id} {topic}/{partition}@{offset}");
+    }
+}
+
+/// A record in the making: a file's JSON, with flags laid over it.
+pub(super) struct Draft(Map<String, Value>);
+
+impl Draft {
+    /// Starts from a file's JSON, or from nothing.
+    pub(super) fn from(file: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = file else {
+            return Ok(Self(Map::new()));
+        };
+        match serde_json::from_str(&super::input(path)?) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(_) => anyhow::bail!("`{}` is not a JSON object", path.display()),
+            Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        }
+    }
+
+    /// Sets a field, if there is a value for it.
+    pub(super) fn set(&mut self, field: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.0.insert(field.to_owned(), value.into());
+        }
+    }
+
+    /// Sets a field that has no value yet.
+    pub(super) fn or_set(&mut self, field: &str, value: impl FnOnce() -> String) {
+        self.0
+            .entry(field)
+            .or_insert_with(|| Value::String(value()));
+    }
+
+    /// A field that is an object, made if it is not there.
+    pub(super) fn object(&mut self, field: &str) -> Option<&mut Map<String, Value>> {
+        let inner = self.0.entry(field).or_insert_with(|| Map::new().into());
+        inner.as_object_mut()
+    }
+
+    /// The JSON as it stands.
+    pub(super) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+}
+
+/// A confidence as given, or as a probability of being right gives it.
+pub(super) fn confidence(
+    confidence: Option<f64>,
+    probability: Option<f64>,
+) -> anyhow::Result<Option<f64>> {
+    let Some(probability) = probability else {
+        return Ok(confidence);
+    };
+    anyhow::ensure!(
+        (0.5..=1.0).contains(&probability),
+        "probability `{probability}` is not between 0.5 and 1; what is more likely wrong than \
+         right is better said the other way round"
+    );
+    // To the millionth, which is what is counted.
+    Ok(Some(((2.0 * probability - 1.0) * 1e6).round() / 1e6))
+}
+
+/// An id that sorts by the time it was made at.
+pub(super) fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probability_is_turned_into_a_confidence() {
+        assert_eq!(confidence(Some(0.3), None).unwrap(), Some(0.3));
+        assert_eq!(confidence(None, Some(0.95)).unwrap(), Some(0.9));
+        assert_eq!(confidence(None, Some(0.5)).unwrap(), Some(0.0));
+        assert!(confidence(None, Some(0.4)).is_err());
+        assert!(confidence(None, Some(f64::NAN)).is_err());
+    }
+}

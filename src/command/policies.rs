@@ -1,0 +1,77 @@
+//! `quorate policies`: the rules rounds are resolved by.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use quorate_core::lint::lint;
+use quorate_core::records::{Agent, Policy, TrustScore};
+use quorate_core::topic::Topic;
+
+use super::client::{self, Client};
+use super::lint::Lint;
+use crate::config::Config;
+use crate::wire::{files, seal_policy};
+
+/// What to do with the policies.
+#[derive(Debug, Subcommand)]
+pub(super) enum Policies {
+    /// Write the policies of a file that are new or have changed, and say what they come to
+    Apply {
+        /// TOML, `[[policy]]` an entry; `-` for standard input
+        file: PathBuf,
+    },
+    /// Say what the policies of a file can and cannot reach, without a broker
+    Lint(Lint),
+}
+
+impl Policies {
+    pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Apply { file } => apply(&file, config),
+            Self::Lint(verb) => verb.call(),
+        }
+    }
+}
+
+fn apply(file: &Path, config: &Config) -> anyhow::Result<ExitCode> {
+    let text = super::input(file)?;
+    let mut policies =
+        files::policies(&text).with_context(|| format!("in `{}`", file.display()))?;
+    for policy in &mut policies {
+        seal_policy(policy)?;
+    }
+    let client = Client::open(config)?;
+    print_findings(&client, &policies)?;
+    let records = policies
+        .into_iter()
+        .map(|policy| (policy.pattern.clone(), policy))
+        .collect();
+    client::print_applied(&client.apply(records)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says of each policy what can and cannot be reached, with the electorate as it is.
+fn print_findings(client: &Client, policies: &[Policy]) -> anyhow::Result<()> {
+    let agents: Vec<_> = client
+        .table::<Agent>(Topic::Agents)?
+        .into_values()
+        .collect();
+    let scores: Vec<_> = client
+        .table::<TrustScore>(Topic::Trust)?
+        .into_values()
+        .collect();
+    let mut others = client.table::<Policy>(Topic::Policies)?;
+    for policy in policies {
+        others.insert(policy.pattern.clone().into_bytes(), policy.clone());
+    }
+    let others: Vec<_> = others.into_values().collect();
+    for policy in policies {
+        for finding in lint(policy, &others, &agents, &scores) {
+            let severity = format!("{:?}", finding.severity).to_lowercase();
+            println!("{}: {severity}: {}", policy.pattern, finding.text);
+        }
+    }
+    Ok(())
+}

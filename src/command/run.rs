@@ -1,0 +1,63 @@
+//! `quorate run`: the processor, until it is told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::client;
+use crate::config::Config;
+use crate::transport::kafka::{self, Settings};
+
+/// How to run.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Engines in this process
+    #[arg(long)]
+    engines: Option<u16>,
+    /// What tells this process from others of the group, the same after a restart
+    #[arg(long)]
+    instance: Option<String>,
+}
+
+impl Run {
+    pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // The second time it ends the process as if nobody listened.
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+                .context("cannot listen for signals")?;
+            signal_hook::flag::register(signal, Arc::clone(&stop))
+                .context("cannot listen for signals")?;
+        }
+        let instance = self.instance.unwrap_or_else(|| config.run.instance.clone());
+        let settings = Settings {
+            engines: self.engines.unwrap_or(config.run.engines),
+            instance: if instance.is_empty() {
+                host_name()
+            } else {
+                instance
+            },
+            commit_interval: Duration::from_millis(config.run.commit_interval_ms),
+            transaction_timeout: Duration::from_millis(config.run.transaction_timeout_ms),
+            schema_wait: Duration::from_millis(config.run.schema_wait_ms),
+        };
+        let runtime = client::runtime()?;
+        let connection = client::connection(config)?;
+        let registry = client::registry(config)?;
+        kafka::run(&connection, &registry, &settings, runtime.handle(), &stop)?;
+        Ok(())
+    }
+}
+
+/// What the host calls itself; one name for all where it does not say.
+fn host_name() -> String {
+    let said = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| {
+        let name = std::env::var("HOSTNAME");
+        name.map_err(std::io::Error::other)
+    });
+    said.map_or_else(|_| "quorate".to_owned(), |name| name.trim().to_owned())
+}
