@@ -9,7 +9,9 @@
 
 mod examples;
 mod golden;
+mod kafka;
 mod reference;
 mod schemas;
+mod support;
 mod tidy;
 mod vectors;

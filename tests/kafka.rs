@@ -1,0 +1,253 @@
+//! The main job on a real broker and registry, driven as a person would: topics, schemas, agents
+//! and policies applied, a processor run, records appended, and what comes of them read back.
+
+use quorate::transport::kafka::{Appender, Connection};
+use quorate_core::topic::Topic;
+use serde_json::Value;
+
+use crate::support::{House, parts};
+
+/// Three experts, a proposer without a vote, a person and a source of results.
+const AGENTS: &str = r#"
+[[agent]]
+agent_id = "desk"
+
+[[agent]]
+agent_id = "ada"
+domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
+
+[[agent]]
+agent_id = "bob"
+domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
+
+[[agent]]
+agent_id = "cyd"
+domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
+
+[[agent]]
+agent_id = "rita"
+kind = "HUMAN"
+reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
+
+[[agent]]
+agent_id = "ledger"
+kind = "REPORTER"
+"#;
+
+/// Closes as soon as all three were heard, so that nothing has to wait for a deadline; what lies
+/// below `pay.slow` closes by its deadline alone.
+const POLICIES: &str = r#"
+[[policy]]
+pattern = "pay"
+revision = "first"
+early_close = true
+deadline_default = "5 min"
+proposer_counts = false
+
+[[policy]]
+pattern = "pay.slow"
+trust_domain = "pay"
+deadline_default = "4 s"
+proposer_counts = false
+"#;
+
+const EXPERTS: [&str; 3] = ["ada", "bob", "cyd"];
+
+fn propose(house: &House, domain: &str, stakes: &str) -> String {
+    house.propose(&[
+        "--proposer",
+        "desk",
+        "--domain",
+        domain,
+        "--type",
+        "payment.release",
+        "--subject",
+        "payment-7",
+        "--confidence",
+        "0.9",
+        "--stakes",
+        stakes,
+    ])
+}
+
+/// A round that all three endorse; its last outcome so far.
+fn endorsed(house: &House, stakes: &str) -> (String, Value) {
+    let id = propose(house, "pay", stakes);
+    for agent in EXPERTS {
+        house.respond(&id, agent, "endorse", "0.9");
+    }
+    let outcome = house.records("outcomes", Some(&id), 1).remove(0);
+    (id, outcome)
+}
+
+fn ballot<'a>(outcome: &'a Value, agent: &str) -> &'a Value {
+    let ballots = outcome["decision"]["ballots"].as_array().unwrap();
+    ballots.iter().find(|b| b["agent_id"] == agent).unwrap()
+}
+
+#[test]
+fn topics_are_made_once_and_never_repartitioned() {
+    let house = House::bare();
+    let made = house.ok(&["topics", "apply", "--partitions", "2"]);
+    assert_eq!(made.lines().count(), Topic::ALL.len(), "{made}");
+    assert!(
+        made.lines().all(|line| line.ends_with(": created")),
+        "{made}"
+    );
+    let again = house.ok(&["topics", "apply", "--partitions", "2"]);
+    assert!(
+        again.lines().all(|line| line.ends_with(": unchanged")),
+        "{again}"
+    );
+    let other = house.call(&["topics", "apply", "--partitions", "3"]);
+    assert_eq!(other.status.code(), Some(1));
+    let complaint = String::from_utf8(other.stderr).unwrap();
+    assert!(complaint.contains("has 2 partitions, not 3"), "{complaint}");
+}
+
+#[test]
+fn only_what_has_changed_is_written_to_a_table() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let again = house.told(&["agents", "apply", "-"], AGENTS);
+    assert!(
+        again.lines().all(|line| line.ends_with(": unchanged")),
+        "{again}"
+    );
+    let changed = AGENTS.replace(
+        "agent_id = \"bob\"",
+        "agent_id = \"bob\"\ndisplay_name = \"B\"",
+    );
+    let said = house.told(&["agents", "apply", "-"], &changed);
+    let written: Vec<_> = said
+        .lines()
+        .filter(|line| line.ends_with(": written"))
+        .collect();
+    assert_eq!(written, ["bob: written"]);
+}
+
+#[test]
+fn a_round_is_approved_and_shows_every_ballot() {
+    let house = House::with(3, AGENTS, POLICIES);
+    let _processor = house.run();
+    let (_, outcome) = endorsed(&house, "LOW");
+    assert_eq!(outcome["decision"]["status"], "APPROVED");
+    assert_eq!(outcome["final"], true);
+    assert_eq!(outcome["coordinates"]["closed_early"], true);
+    for agent in EXPERTS {
+        assert_eq!(ballot(&outcome, agent)["counted"], true, "{agent}");
+    }
+}
+
+#[test]
+fn a_person_ends_what_was_escalated() {
+    let house = House::with(3, AGENTS, POLICIES);
+    let _processor = house.run();
+    let (id, first) = endorsed(&house, "HIGH");
+    assert_eq!(first["decision"]["status"], "ESCALATED");
+    assert_eq!(first["final"], false);
+    let package = house.records("escalations", Some(&id), 1).remove(0);
+    let digest = package["package_digest"].as_str().unwrap();
+    let who = ["decide", "--proposal", &id, "--reviewer", "rita"];
+    let what = ["--package", digest, "--verdict", "approve"];
+    house.ok(&[&who[..], &what[..]].concat());
+    let outcomes = house.records("outcomes", Some(&id), 2);
+    assert_eq!(outcomes[1]["decision"]["status"], "APPROVED");
+    assert_eq!(outcomes[1]["decision"]["resolved_by"], "HUMAN");
+    assert_eq!(outcomes[1]["resolution"], 2);
+    assert_eq!(outcomes[1]["final"], true);
+}
+
+#[test]
+fn a_result_moves_the_trust_that_the_next_round_weighs_with() {
+    let house = House::with(3, AGENTS, POLICIES);
+    let _processor = house.run();
+    let (id, before) = endorsed(&house, "LOW");
+    let who = ["report", "--proposal", &id, "--reporter", "ledger"];
+    house.ok(&[&who[..], &["--result", "wrong"]].concat());
+    let scores = house.records("trust", None, EXPERTS.len());
+    let score = scores
+        .iter()
+        .find(|score| score["agent_id"] == "ada")
+        .unwrap();
+    assert_eq!(score["revision"], 1);
+    // A round is weighed with the table as it was read when it opened, so it may take some rounds.
+    let after = (0..20)
+        .map(|_| endorsed(&house, "LOW").1)
+        .find(|outcome| ballot(outcome, "ada")["trust_revision"] == 1)
+        .expect("trust reaches a later round");
+    let (then, now) = (ballot(&before, "ada"), ballot(&after, "ada"));
+    assert_eq!(now["trust"], score["trust"]);
+    assert!(
+        now["weight"].as_f64() < then["weight"].as_f64(),
+        "{then} {now}"
+    );
+}
+
+#[test]
+fn a_value_that_is_no_record_becomes_a_dead_letter_and_the_next_is_taken() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run();
+    let properties = std::collections::BTreeMap::new();
+    let connection = Connection::new(&parts().bootstrap, &house.prefix, properties).unwrap();
+    let appender = Appender::open(&connection).unwrap();
+    let nonsense = Some(&b"nonsense"[..]);
+    appender
+        .append(Topic::Proposals, 0, Some(b"k"), nonsense, &[])
+        .unwrap();
+    appender.settle().unwrap();
+    let letter = house.records("dead-letters", None, 1).remove(0);
+    assert_eq!(letter["reason"], "malformed");
+    assert_eq!(letter["topic"], "proposals");
+    assert_eq!(letter["offset"], 0);
+    assert_eq!(letter["value"], "6e6f6e73656e7365");
+    let (_, outcome) = endorsed(&house, "LOW");
+    assert_eq!(outcome["decision"]["status"], "APPROVED");
+}
+
+#[test]
+fn a_silent_partition_is_ticked_until_its_round_closes() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run();
+    let id = propose(&house, "pay.slow", "LOW");
+    let outcome = house.records("outcomes", Some(&id), 1).remove(0);
+    assert_eq!(
+        outcome["decision"]["reasons"],
+        serde_json::json!(["QUORUM_NOT_MET"])
+    );
+    assert_eq!(outcome["coordinates"]["closed_early"], false);
+    let time = |field: &str| outcome["coordinates"][field].as_i64().unwrap();
+    assert!(time("closing_time") > time("deadline"));
+}
+
+/// Goes through a round with a processor that ends in the middle; there is one outcome, of all
+/// three ballots.
+fn interrupted(end: impl Fn(crate::support::Processor)) {
+    let house = House::with(1, AGENTS, POLICIES);
+    let processor = house.run();
+    // What is answered for has been committed: the first round's outcome, then some of the second.
+    endorsed(&house, "LOW");
+    let id = propose(&house, "pay", "LOW");
+    house.respond(&id, "ada", "endorse", "0.9");
+    house.respond(&id, "bob", "endorse", "0.9");
+    end(processor);
+    house.respond(&id, "cyd", "challenge", "0.2");
+    let _processor = house.run();
+    let outcome = house.records("outcomes", Some(&id), 1).remove(0);
+    for agent in EXPERTS {
+        assert_eq!(ballot(&outcome, agent)["counted"], true, "{agent}");
+    }
+    // A later round of the same partition is out, so a second outcome of this one would be too.
+    endorsed(&house, "LOW");
+    assert_eq!(house.records_so_far("outcomes", &id), [outcome]);
+    assert_eq!(house.records_so_far("dead-letters", &id), [] as [Value; 0]);
+}
+
+#[test]
+fn a_processor_that_is_stopped_goes_on_with_an_open_round() {
+    interrupted(crate::support::Processor::stop);
+}
+
+#[test]
+fn a_processor_that_is_killed_gives_one_outcome() {
+    interrupted(crate::support::Processor::kill);
+}

@@ -1,0 +1,261 @@
+//! Real parts for tests: Kafka and a schema registry, started once a test binary, and the built
+//! program driven as a person would.
+//!
+//! `QUORATE_TEST_BOOTSTRAP` and `QUORATE_TEST_REGISTRY` name parts that run already. Else they are
+//! containers where an engine has the images, else the jars that `scripts/` fetches. Whatever is
+//! started ends with the test process, however that ends.
+
+mod containers;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+/// How long anything may take before a test fails, in seconds; nothing waits that long when it
+/// works.
+const PATIENCE: &str = "90";
+
+/// Where the parts are.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Kafka, `host:port`.
+    pub(crate) bootstrap: String,
+    /// The registry's base URL.
+    pub(crate) registry: String,
+    /// What keeps them running: they end when its standard input does.
+    _keepers: Vec<Child>,
+}
+
+/// The parts, started by whoever asks first.
+pub(crate) fn parts() -> &'static Parts {
+    static PARTS: OnceLock<Parts> = OnceLock::new();
+    PARTS.get_or_init(|| {
+        let mut keepers = Vec::new();
+        let mut start = |variable: &str, script: &str, contained: fn() -> Option<Started>| {
+            std::env::var(variable).unwrap_or_else(|_| {
+                let started = contained().unwrap_or_else(|| run_script(script));
+                keepers.push(started.keeper);
+                started.address
+            })
+        };
+        Parts {
+            bootstrap: start("QUORATE_TEST_BOOTSTRAP", "kafka.sh", containers::kafka),
+            registry: start("QUORATE_TEST_REGISTRY", "registry.sh", containers::registry),
+            _keepers: keepers,
+        }
+    })
+}
+
+/// A part that runs.
+pub(crate) struct Started {
+    address: String,
+    keeper: Child,
+}
+
+fn run_script(name: &str) -> Started {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("scripts")
+        .join(name);
+    let mut keeper = Command::new(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("scripts are part of the project");
+    let mut address = String::new();
+    let mut lines = BufReader::new(keeper.stdout.take().unwrap());
+    lines.read_line(&mut address).unwrap();
+    assert!(!address.is_empty(), "{name} did not start");
+    Started {
+        address: address.trim().to_owned(),
+        keeper,
+    }
+}
+
+/// A shell that does something when this process is gone, unless it is told that all is done.
+fn guard(command: &str) -> Child {
+    Command::new("sh")
+        .args(["-c", &format!("read -r done || {command}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("there is a shell")
+}
+
+/// Topics of a test's own, and the program that works on them.
+#[derive(Debug)]
+pub(crate) struct House {
+    /// What the names of its topics begin with.
+    pub(crate) prefix: String,
+}
+
+impl House {
+    /// Topics with so many partitions, schemas, and a file of agents and one of policies applied.
+    pub(crate) fn with(partitions: u32, agents: &str, policies: &str) -> Self {
+        let house = Self::bare();
+        house.ok(&["topics", "apply", "--partitions", &partitions.to_string()]);
+        house.ok(&["schemas", "register"]);
+        house.told(&["agents", "apply", "-"], agents);
+        house.told(&["policies", "apply", "-"], policies);
+        house
+    }
+
+    /// A prefix, and nothing there yet.
+    pub(crate) fn bare() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let run = uuid::Uuid::now_v7().simple();
+        Self {
+            prefix: format!("t{run}-{number}."),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let parts = parts();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+        command
+            .args(["--bootstrap", &parts.bootstrap])
+            .args(["--registry", &parts.registry])
+            .args(["--prefix", &self.prefix])
+            .args(arguments);
+        command
+    }
+
+    /// Calls the program, whatever it answers.
+    pub(crate) fn call(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Calls the program, which must succeed; what it says.
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        answered(arguments, self.call(arguments))
+    }
+
+    /// Calls the program with something on its standard input.
+    pub(crate) fn told(&self, arguments: &[&str], input: &str) -> String {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(input.as_bytes()).unwrap();
+        drop(pipe);
+        answered(arguments, child.wait_with_output().unwrap())
+    }
+
+    /// The first records of a topic, of one round if an id is given, waited for.
+    pub(crate) fn records(&self, topic: &str, proposal: Option<&str>, count: usize) -> Vec<Value> {
+        let count = count.to_string();
+        let mut arguments = vec!["watch", "--from-beginning", "--output", "json"];
+        arguments.extend(["--topic", topic, "--count", &count, "--timeout", PATIENCE]);
+        arguments.extend(proposal.iter().flat_map(|id| ["--proposal", id]));
+        let said = self.ok(&arguments);
+        let line = |line| serde_json::from_str::<Value>(line).unwrap()["record"].take();
+        said.lines().map(line).collect()
+    }
+
+    /// Every record a topic has now, of one round.
+    pub(crate) fn records_so_far(&self, topic: &str, proposal: &str) -> Vec<Value> {
+        let arguments = [
+            "watch",
+            "--from-beginning",
+            "--output",
+            "json",
+            "--topic",
+            topic,
+            "--proposal",
+            proposal,
+            "--to-end",
+        ];
+        let said = self.ok(&arguments);
+        let line = |line| serde_json::from_str::<Value>(line).unwrap()["record"].take();
+        said.lines().map(line).collect()
+    }
+
+    /// Proposes, and returns the proposal's id.
+    pub(crate) fn propose(&self, arguments: &[&str]) -> String {
+        let said = self.ok(&[&["propose"], arguments].concat());
+        said.split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// Lets an agent answer.
+    pub(crate) fn respond(&self, proposal: &str, agent: &str, verdict: &str, confidence: &str) {
+        let reasoning = format!("{agent} looked at it");
+        self.ok(&[
+            "respond",
+            "--proposal",
+            proposal,
+            "--agent",
+            agent,
+            "--verdict",
+            verdict,
+            "--confidence",
+            confidence,
+            "--reasoning",
+            &reasoning,
+        ]);
+    }
+
+    /// Starts a processor.
+    pub(crate) fn run(&self) -> Processor {
+        let child = self.command(&["run", "--instance", "one"]).spawn().unwrap();
+        Processor {
+            guard: guard(&format!("kill -9 {}", child.id())),
+            child,
+        }
+    }
+}
+
+fn answered(arguments: &[&str], output: Output) -> String {
+    let said = String::from_utf8(output.stdout).unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {:?}\n{said}\n{complaint}",
+        output.status
+    );
+    said
+}
+
+/// A processor that runs until it is stopped or let go.
+#[derive(Debug)]
+pub(crate) struct Processor {
+    child: Child,
+    guard: Child,
+}
+
+impl Processor {
+    /// Asks it to stop, and waits until it has; it must call that a success.
+    pub(crate) fn stop(mut self) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(told.success());
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status:?}");
+    }
+
+    /// Kills it where it stands.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Processor {
+    fn drop(&mut self) {
+        // It may have ended already; what counts is that it has.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+        if let Some(mut guard) = self.guard.stdin.take() {
+            let _done = guard.write_all(b"done\n");
+        }
+        let _guard = self.guard.wait();
+    }
+}
