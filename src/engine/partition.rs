@@ -13,6 +13,7 @@ use quorate_core::topic::Topic;
 
 use super::gap::Loss;
 use super::io::{Forward, Halt, Headers, Input, Output, Record};
+use super::lead::Lead;
 use super::orphans::Orphans;
 use super::rounds::Rounds;
 use super::tables::Tables;
@@ -53,6 +54,8 @@ pub struct Partition {
     pub(super) scores: BTreeMap<String, BTreeMap<AgentId, TrustScore>>,
     pub(super) pins: Pins,
     pub(super) lost: Option<Loss>,
+    /// Not state: bears on where a late round says it closed, not on what it came to.
+    pub(super) lead: Lead,
 }
 
 /// A topic's next offset and stream time.
@@ -164,6 +167,7 @@ impl Partition {
             scores: BTreeMap::new(),
             pins: Pins::NONE,
             lost: None,
+            lead: Lead::default(),
         }
     }
 
@@ -191,7 +195,12 @@ impl Partition {
     fn advance(&mut self, record: &Record<'_>) {
         let clock = self.clocks.entry(record.topic).or_default();
         clock.next = record.offset.next();
+        let moved = record.timestamp > clock.time;
         clock.time = clock.time.max(record.timestamp);
+        let proposals = self.time(Topic::Proposals);
+        if record.topic == Topic::Responses && moved && record.timestamp > proposals {
+            self.lead.note(record.timestamp, record.offset);
+        }
     }
 
     /// Stream time of a topic.
@@ -210,6 +219,7 @@ impl Partition {
         match record.topic {
             Topic::Proposals => {
                 self.rounds.pass(self.time(Topic::Proposals));
+                self.lead.forget(self.time(Topic::Proposals));
                 self.expire_orphans(tables, out);
             }
             Topic::Responses => self.close_due(tables, record, out)?,

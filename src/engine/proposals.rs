@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quorate_core::electorate::Standing;
-use quorate_core::ids::{AgentId, Bytes, Digest, Millis, ProposalId, Timestamp};
+use quorate_core::ids::{AgentId, Bytes, Digest, Millis, Offset, ProposalId, Timestamp};
 use quorate_core::limits::check_texts;
 use quorate_core::millionths::Millionths;
 use quorate_core::records::{
@@ -202,13 +202,14 @@ impl Partition {
             .get(&Topic::Responses)
             .copied()
             .unwrap_or_default();
-        let late = self
+        let deadline = self
             .rounds
             .live_mut(&id)
-            .is_some_and(|live| live.round.opening.deadline < responses.time);
-        if late {
-            let last = quorate_core::ids::Offset(responses.next.0 - 1);
-            self.close(tables, id, (last, responses.time), false, out)?;
+            .map(|live| live.round.opening.deadline);
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < responses.time) {
+            let last = (Offset(responses.next.0 - 1), responses.time);
+            let closing = self.lead.first_past(deadline).unwrap_or(last);
+            self.close(tables, id, closing, false, out)?;
         }
         Ok(())
     }

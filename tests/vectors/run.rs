@@ -558,8 +558,8 @@ pub(crate) fn check_reading_order(vector: &Vector, path: &Path) -> bool {
 fn decision_of(output: &Output) -> Option<String> {
     match output {
         Output::Outcome(outcome) => Some(format!(
-            "{} {}",
-            outcome.proposal_id, outcome.decision_digest
+            "{} {} {:?}",
+            outcome.proposal_id, outcome.decision_digest, outcome.coordinates.closing_offset
         )),
         Output::Escalation(package) => Some(format!(
             "{} {} {}",
