@@ -102,3 +102,10 @@ fn reading_topics_in_another_order_decides_nothing() {
         .count();
     assert!(checked > 0);
 }
+
+#[test]
+fn a_record_that_lies_twice_on_the_log_decides_nothing() {
+    for path in files() {
+        run::check_duplicates(&read(&path), &path);
+    }
+}

@@ -573,3 +573,35 @@ fn decision_of(output: &Output) -> Option<String> {
         _ => None,
     }
 }
+
+/// Lays every proposal and response twice, and compares what was decided.
+pub(crate) fn check_duplicates(vector: &Vector, path: &Path) {
+    let decided = |twice: bool| {
+        let mut bench = Bench::new(vector);
+        let mut digests = Vec::new();
+        for step in &vector.steps {
+            let copies = twice
+                && matches!(step.topic.as_str(), "proposals" | "responses")
+                && step.kind.is_none()
+                && step.record.is_some();
+            for laid in bench.lay(step) {
+                let mut copy = laid.clone();
+                copy.offset = laid.offset.next();
+                let mut outputs = bench.take(&laid);
+                if copies {
+                    outputs.extend(bench.take(&copy));
+                }
+                digests.extend(outputs.iter().filter_map(|output| match output {
+                    Output::Outcome(outcome) => Some((
+                        outcome.proposal_id,
+                        outcome.resolution,
+                        outcome.decision_digest,
+                    )),
+                    _ => None,
+                }));
+            }
+        }
+        digests
+    };
+    assert_eq!(decided(true), decided(false), "{}", path.display());
+}
