@@ -28,19 +28,24 @@ UNSOUND = [
     {"max_share_per_model_family": 0.4},
     {"deadline_min": 20_000, "deadline_max": 10_000},
     {"deadline_min": 0},
-    {"deadline_default": 0},
+    {"deadline_default": 999},
+    {"deadline_default": 8 * 86_400_000},
     {"decision_deadline": 0},
     {"result_window": 0},
     {"approvals_needed": {"LOW": 0}},
     {"half_life": 0},
     {"max_open_per_proposer": 0},
     {"min_responders": 0},
+    {"min_responders": -1},
     {"min_weight": -0.1},
     {"trust_domain": "*"},
     {"trust_domain": ""},
     {"stakes_floor": [{"parameter": "amount", "at_least": "much", "stakes": "HIGH"}]},
     {"required_domains": [""]},
+    {"required_domains": ["fraud."]},
     {"veto_domains": ["*"]},
+    {"reporters": [""]},
+    {"trust_domain": "a:b"},
     {"reporters": []},
     {"action_types": []},
     {"deadline_max": 2**62},
@@ -191,6 +196,8 @@ class Scenario:
         domains = rng.sample(DOMAINS, rng.choice([0, 1, 1, 1, 2, 3]))
         if self.maybe(0.85):
             domains = ["fraud"] + [d for d in domains if d != "fraud"]
+        if self.maybe(0.02):
+            domains.append(rng.choice(["fraud", "*", "fraud.", ""]))
         return {
             "agent_id": name,
             "principal": rng.choice([name, *PRINCIPALS]),
@@ -385,7 +392,7 @@ class Scenario:
     def disturb(self):
         """Something that happens to running rounds: tables, controls, loss, ticks."""
         rng, name = self.rng, self.rng.choice(self.names)
-        what = rng.choice(["agent", "control", "control", "policy", "pattern", "tick"])
+        what = rng.choice(["agent", "control", "control", "policy", "pattern", "lost", "tick"])
         if what == "agent":
             self.append("agents", self.agent(name))
         elif what == "control":

@@ -17,7 +17,7 @@ def unheard(case):
     return [
         name
         for name, agent in sorted(case.agents.items())
-        if name not in heard | muted | case.suspended
+        if name not in heard | muted
         and electorate.active(agent)
         and electorate.qualification(agent, domain, required) is not None
     ]

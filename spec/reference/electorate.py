@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from . import trust
-from .numbers import NANO, BadNumber, admit, covers, matches, read
+from .numbers import NANO, BadNumber, admit, covers, is_domain, matches, read
 from .policy import at_least
 
 
@@ -12,6 +12,14 @@ def sound(record):
     try:
         grants = [dict(g, authority=admit(g["authority"])) for g in record["domains"]]
     except BadNumber:
+        return None
+    granted = [g["domain"] for g in grants]
+    reviewed = [r["domain"] for r in record["reviews"]]
+    if not all(d == "*" or is_domain(d) for d in granted + reviewed):
+        return None
+    if len(set(granted)) < len(granted) or "" in record["public_keys"]:
+        return None
+    if "" in (record["agent_id"], record["principal"], record["model_family"]):
         return None
     priors = [g["prior"] for g in grants if g["prior"] is not None]
     for prior in priors:

@@ -84,6 +84,11 @@ def less(x, y):
     return x[1:] < y[1:]
 
 
+def is_domain(text):
+    """Whether a text is a domain as policies and agents may name it."""
+    return not re.search(r"(^|\.)(\.|\Z)|[* \x00-\x1f\x7f]", text)
+
+
 def covers(prefix, domain):
     """Whether a prefix covers a domain, by whole segments."""
     return prefix != "" and (domain == prefix or domain.startswith(prefix + "."))

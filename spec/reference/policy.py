@@ -7,7 +7,7 @@ import re
 from decimal import Decimal, getcontext
 from functools import lru_cache
 
-from .numbers import ONE, BadNumber, admit, closeness, decimal, less, matches, publish, read
+from .numbers import ONE, BadNumber, admit, closeness, decimal, is_domain, less, matches, publish, read
 
 STAKES = ["LOW", "MEDIUM", "HIGH", "CRITICAL"]
 UNITS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -115,21 +115,26 @@ def sound(record):
 def checks(policy):
     """What a sound policy keeps."""
     margin, error = policy["quorum_margin"], policy["target_error"]
-    yield policy["pattern"] != ""
+    names = policy["required_domains"] + policy["veto_domains"]
+    others = (policy["reporters"] or []) + (policy["action_types"] or [])
+    yield policy["pattern"] == "*" or is_domain(policy["pattern"])
+    yield policy["trust_domain"] not in ("", "*") and ":" not in policy["trust_domain"]
+    yield all(map(is_domain, names)) and len(policy["required_domains"]) <= 64
+    yield "" not in others
     yield (margin is None) != (error is None)
     yield margin is None or margin > 0
     yield error is None or 0 < error <= ONE // 2
     yield round(policy["evidence_unit"] * 1e6) == (0 if error is None else evidence_unit(error))
-    yield policy["min_responders"] >= 1
+    yield policy["min_responders"] >= 0 and policy["max_open_per_proposer"] >= 0
     yield all(policy[k] >= ONE // 2 for k in MILLIONTHS if k.startswith("max_share"))
-    yield 0 < policy["deadline_min"] <= policy["deadline_max"] and policy["deadline_default"] > 0
+    yield 0 < policy["deadline_min"] <= policy["deadline_default"] <= policy["deadline_max"]
     yield policy["decision_deadline"] > 0 and policy["result_window"] > 0
     yield not policy["early_close"] or policy["revision"] == "first"
     yield all(n >= 1 for n in policy["approvals_needed"].values())
-    yield policy["max_open_per_proposer"] >= 1
-    yield policy["trust_domain"] not in ("", "*")
     yield policy["half_life"] is None or policy["half_life"] >= 1
-    yield all(decimal(rule["at_least"]) is not None for rule in policy["stakes_floor"])
+    for rule in policy["stakes_floor"]:
+        yield decimal(rule["at_least"]) is not None and rule["parameter"] != ""
+        yield rule["action_type"] != ""
 
 
 def governing(policies, domain):

@@ -113,8 +113,6 @@ class Partition(Afterwards):
         """Records of a topic below an offset are gone, unread."""
         self.out = []
         if topic == "responses" and below > self.next_response():
-            for round_ in self.rounds.values():
-                round_.input_lost |= round_.state == "OPEN"
             self.gaps.append([self.times["responses"], None])
         return self.out
 
@@ -261,9 +259,6 @@ class Partition(Afterwards):
             self.tables.agents.as_of(pins["agents"]),
             self.tables.scores(pins["trust"]),
         )
-        for before, after in self.gaps:
-            touched = after is None or record.time - GRACE <= after
-            round_.input_lost |= touched and deadline >= before
         self.put_round(round_)
         for control in self.controls:
             if control.time <= deadline:
@@ -302,9 +297,6 @@ class Partition(Afterwards):
         round_.digests.add(record.digest)
         round_.responses.append((response, record.digest))
         if self.early.get(round_.pid) == record.offset:
-            changed = overturned(round_.case(), self.tried)
-            if changed is not None:
-                raise AssertionError(f"`{round_.pid}` closed early, but for {changed}")
             self.close(round_, record.offset, record.time, True)
 
     def control(self, record):
@@ -329,6 +321,10 @@ class Partition(Afterwards):
 
     def close(self, round_, offset, time, early):
         round_.closing = (offset, time, early)
+        round_.input_lost = self.has_lost(round_)
+        changed = overturned(round_.case(), self.tried) if early else None
+        if changed is not None:
+            raise AssertionError(f"`{round_.pid}` closed early, but for {changed}")
         round_.decision = resolve.resolve(round_.case())
         escalated = round_.decision["status"] == "ESCALATED"
         round_.state = "ESCALATED" if escalated else "CLOSED"
@@ -340,6 +336,13 @@ class Partition(Afterwards):
             round_.package_digest = sha256(encode(kind, round_.package))
             self.put_escalation(round_)
         self.put_round(round_)
+
+    def has_lost(self, round_):
+        """Whether what was lost, between two stream times, may have lain in a round's span."""
+        return any(
+            before <= round_.deadline and (after is None or round_.time - GRACE <= after)
+            for before, after in self.gaps
+        )
 
     def put_outcome(self, round_, decision, resolution):
         part = resolve.publish(decision)

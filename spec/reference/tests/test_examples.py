@@ -15,6 +15,7 @@ def agent(name, authority=None, prior=None, **more):
         "model_family": None,
         "domains": grants if authority is not None else [],
         "reviews": [],
+        "public_keys": [],
         "status": "ACTIVE",
         **more,
     }
