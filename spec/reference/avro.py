@@ -148,38 +148,45 @@ def varint(n):
 
 def encode(node, value):
     """The datum of a value under a resolved schema."""
+    out = bytearray()
+    write(node, value, out)
+    return bytes(out)
+
+
+def write(node, value, out):
+    """Appends the datum of a value."""
     kind = node["type"]
     if kind == "record":
-        return b"".join(encode(f["type"], value[f["name"]]) for f in node["fields"])
-    if kind == "union":
-        for at, branch in enumerate(node["branches"]):
-            if (branch["type"] == "null") == (value is None):
-                return varint(at) + encode(branch, value)
-    if kind == "array":
-        items = b"".join(encode(node["items"], item) for item in value)
-        return (varint(len(value)) + items if value else b"") + b"\x00"
-    if kind == "string":
+        for field in node["fields"]:
+            write(field["type"], value[field["name"]], out)
+    elif kind == "string":
         raw = value.encode()
-        return varint(len(raw)) + raw
-    if kind == "bytes":
-        return varint(len(value)) + value
-    return encode_scalar(node, kind, value)
-
-
-def encode_scalar(node, kind, value):
-    if kind == "null":
-        return b""
-    if kind == "boolean":
-        return b"\x01" if value else b"\x00"
-    if kind in ("int", "long"):
-        return varint(value)
-    if kind == "double":
-        return struct.pack("<d", value)
-    if kind == "enum":
-        return varint(node["symbols"].index(value))
-    if kind == "fixed":
-        return value
-    raise ValueError(f"cannot encode type `{kind}`")
+        out += varint(len(raw)) + raw
+    elif kind == "double":
+        out += struct.pack("<d", value)
+    elif kind == "enum":
+        out += varint(node["symbols"].index(value))
+    elif kind in ("int", "long"):
+        out += varint(value)
+    elif kind == "array":
+        if value:
+            out += varint(len(value))
+        for item in value:
+            write(node["items"], item, out)
+        out.append(0)
+    elif kind == "union":
+        branches = node["branches"]
+        at = next(i for i, b in enumerate(branches) if (b["type"] == "null") == (value is None))
+        out += varint(at)
+        write(branches[at], value, out)
+    elif kind == "boolean":
+        out.append(1 if value else 0)
+    elif kind == "bytes":
+        out += varint(len(value)) + value
+    elif kind == "fixed":
+        out += value
+    elif kind != "null":
+        raise ValueError(f"cannot encode type `{kind}`")
 
 
 def decode(node, data, at):
