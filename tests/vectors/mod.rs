@@ -6,6 +6,7 @@
 
 mod format;
 mod layout;
+mod pairs;
 mod run;
 
 use std::fs;
