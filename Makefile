@@ -20,7 +20,7 @@ demo demo-kafka:
 .PHONY: test
 test: lint pure
 	@echo "== tests: Kafka and a schema registry are started where no others are named"
-	cargo test --locked
+	REFERENCE_ROUNDS=100000 cargo test --locked
 	@echo "== the second implementation, in Python"
 	cd spec && $(PYTHON) -m unittest discover -q -s reference/tests -t .
 	cd spec && $(PYTHON) -m reference.vectors vectors

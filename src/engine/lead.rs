@@ -1,8 +1,8 @@
 //! Where the stream time of the responses moved while it ran ahead of the proposals'.
 //!
 //! A proposal that is read late may have a deadline the responses have passed. Its round closes
-//! where they passed it, as if it had been read in time, and not where they happen to stand. This is
-//! a memory, not state: after a restart the round closes at the last response read, and its
+//! where they passed it, as if it had been read in time, and not where they happen to stand. This
+//! is a memory, not state: after a restart the round closes at the last response read, and its
 //! coordinates say so.
 
 use std::collections::BTreeMap;
