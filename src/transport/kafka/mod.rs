@@ -1,7 +1,7 @@
 //! Kafka: topics, a schema registry, clients at the edge, and the processor.
 //!
 //! [`Connection`] makes every client, so that what the protocol rests on is set in one place.
-//! [`run`](processor::run) is the processor: threads that each read a consumer group's share of the
+//! [`run`] is the processor: threads that each read a consumer group's share of the
 //! partitions, step their engines, and commit outputs, rounds and positions in one transaction.
 //! Why each piece is as it is, is said where it is.
 
