@@ -1,11 +1,9 @@
 //! A datum of any kind in either framing: the first byte says which.
 #![no_main]
 
-mod support;
-
 use libfuzzer_sys::fuzz_target;
 use quorate::wire::{Kind, schemas};
-use support::{CONFLUENT, SINGLE_OBJECT, round_trip};
+use quorate_fuzz::{CONFLUENT, SINGLE_OBJECT, round_trip};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&which, datum)) = input.split_first() else {
@@ -14,7 +12,10 @@ fuzz_target!(|input: &[u8]| {
     let at = usize::from(which >> 1) % Kind::ALL.len();
     let kind = Kind::ALL[at];
     let (codec, header) = if which & 1 == 0 {
-        (&*SINGLE_OBJECT, [&[0xC3, 0x01][..], &schemas::fingerprint(kind)].concat())
+        (
+            &*SINGLE_OBJECT,
+            [&[0xC3, 0x01][..], &schemas::fingerprint(kind)].concat(),
+        )
     } else {
         (&*CONFLUENT, vec![0, 0, 0, 0, u8::try_from(at).unwrap()])
     };

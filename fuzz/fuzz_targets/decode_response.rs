@@ -1,12 +1,11 @@
 //! A response's value as it may lie on the log, framing included.
 #![no_main]
 
-mod support;
-
 use libfuzzer_sys::fuzz_target;
 use quorate::wire::Kind;
+use quorate_fuzz::{CONFLUENT, SINGLE_OBJECT, round_trip};
 
 fuzz_target!(|value: &[u8]| {
-    support::round_trip(Kind::Response, &support::SINGLE_OBJECT, value);
-    support::round_trip(Kind::Response, &support::CONFLUENT, value);
+    round_trip(Kind::Response, &SINGLE_OBJECT, value);
+    round_trip(Kind::Response, &CONFLUENT, value);
 });

@@ -1,12 +1,10 @@
 //! A record of any kind as JSON: what is read is written, and reads again as the same.
 #![no_main]
 
-mod support;
-
 use libfuzzer_sys::fuzz_target;
 use quorate::wire::{Kind, Record, json};
+use quorate_fuzz::for_kind;
 use serde::Deserialize;
-use support::for_kind;
 
 fn read_and_write<'a, T: Record + Deserialize<'a>>(text: &'a str) -> Option<String> {
     let record: T = json::from_str_strict(text).ok()?;

@@ -1,12 +1,10 @@
 //! A writer's schema of any kind, and a datum by it after a zero byte.
 #![no_main]
 
-mod support;
-
 use libfuzzer_sys::fuzz_target;
 use quorate::wire::{Codec, Kind, Record};
+use quorate_fuzz::for_kind;
 use serde::Deserialize;
-use support::for_kind;
 
 fn decode<'a, T: Record + Deserialize<'a>>(codec: &Codec, value: &'a [u8]) {
     if let Ok((record, _)) = codec.decode::<T>(value) {

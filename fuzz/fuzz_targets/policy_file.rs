@@ -29,6 +29,8 @@ fuzz_target!(|input: &[u8]| {
 fn round_trip<T: Record + DeserializeOwned + PartialEq + Debug>(record: &T) {
     let codec = Codec::single_object();
     let value = codec.encode(record).expect("what was read can be written");
-    let (back, _) = codec.decode::<T>(&value).expect("what was written can be read");
+    let (back, _) = codec
+        .decode::<T>(&value)
+        .expect("what was written can be read");
     assert_eq!(&back, record);
 }

@@ -1,6 +1,4 @@
 //! What the targets share: the record type of every kind, and what must hold of any value.
-//! Each target uses some of it.
-#![allow(dead_code, unused_imports, unused_macros)]
 
 use std::sync::LazyLock;
 
@@ -15,8 +13,10 @@ pub static CONFLUENT: LazyLock<Codec> =
 pub static SINGLE_OBJECT: LazyLock<Codec> = LazyLock::new(Codec::single_object);
 
 /// Does the same for the record type of every kind.
+#[macro_export]
 macro_rules! for_kind {
     ($kind:expr, $run:ident($($argument:expr),*)) => {{
+        use quorate::wire::Kind;
         use quorate_core::records;
         match $kind {
             Kind::Proposal => $run::<records::Proposal>($($argument),*),
@@ -36,8 +36,6 @@ macro_rules! for_kind {
         }
     }};
 }
-
-pub(crate) use for_kind;
 
 /// What decodes can be encoded, no longer than it was; that decodes again, to the same bytes.
 pub fn round_trip(kind: Kind, codec: &Codec, value: &[u8]) {
