@@ -78,6 +78,7 @@ fn because(reason: Reason, decision: &DecisionPart) -> String {
         Reason::HumanDecision => "a human decided".into(),
         Reason::SentBack => "a human sent it back".into(),
         Reason::DecisionTimeout => "nobody decided in time".into(),
+        Reason::Other => "a reason of later rules".into(),
     }
 }
 
@@ -97,6 +98,7 @@ fn line(ballot: &Ballot) -> String {
         Some(Uncounted::Observer) => "  not counted: an observer",
         Some(Uncounted::ZeroWeight) => "  not counted: it weighs nothing",
         Some(Uncounted::Suspended) => "  not counted: suspended",
+        Some(Uncounted::Other) => "  not counted: a reason of later rules",
     };
     format!("{agent:<20} {says:<10} {product}{why}")
 }

@@ -81,7 +81,8 @@ pub enum Status {
     Escalated,
 }
 
-/// Why a round came to its status, in the order they are listed.
+/// Why a round came to its status, in the order they are listed; unknown symbols read as
+/// [`Reason::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reason {
@@ -115,6 +116,9 @@ pub enum Reason {
     SentBack,
     /// Nobody decided in time.
     DecisionTimeout,
+    /// A reason of later rules: read by older programs, written by none.
+    #[serde(other)]
+    Other,
 }
 
 /// Who resolved a round; unknown symbols read as [`ResolvedBy::Protocol`].
@@ -157,7 +161,7 @@ pub struct Ballot {
     pub reason: Option<Uncounted>,
 }
 
-/// Why a ballot was not counted.
+/// Why a ballot was not counted; unknown symbols read as [`Uncounted::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Uncounted {
@@ -167,6 +171,9 @@ pub enum Uncounted {
     ZeroWeight,
     /// Its agent was suspended while the round was open.
     Suspended,
+    /// A reason of later rules: read by older programs, written by none.
+    #[serde(other)]
+    Other,
 }
 
 /// The status of a round had one counted ballot not been there.
