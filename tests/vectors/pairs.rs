@@ -95,12 +95,6 @@ fn each_policy_key_has_a_pair_of_vectors_that_it_alone_flips() {
 }
 
 #[test]
-fn each_vector_of_a_pair_is_one_of_a_known_key() {
-    let pairs = keys().len() * 2;
-    assert_eq!(named("policy-").len(), pairs);
-}
-
-#[test]
 fn six_orders_of_reading_give_one_decision_digest() {
     let paths = named("sums-in-order-");
     assert_eq!(paths.len(), 6);
