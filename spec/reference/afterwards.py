@@ -14,6 +14,9 @@ class Afterwards:
 
     def judge_decisions(self):
         queue = self.queues["decisions"]
+        if not queue:  # a round may have closed behind due times that were passed long since
+            self.judged_time = self.times["decisions"]
+            self.time_out()
         while queue and self.ripe(queue[0]):
             record = queue.pop(0)
             self.judged_time = max(self.judged_time, record.timestamp)

@@ -164,7 +164,7 @@ impl Partition {
     }
 
     /// Moves on the rounds whose tier a stream time of `acp.decisions` has passed.
-    fn time_out_before(
+    pub(super) fn time_out_before(
         &mut self,
         tables: &Tables,
         now: Timestamp,

@@ -286,6 +286,10 @@ impl Partition {
 
     /// Judges what waited, as long as anything can be judged, then forgets old rounds.
     fn settle_waiting(&mut self, tables: &Tables, out: &mut Vec<Output>) -> Result<(), Halt> {
+        if self.decisions.is_empty() {
+            // A round may have closed behind due times that decisions have passed long since.
+            self.time_out_before(tables, self.time(Topic::Decisions), out)?;
+        }
         while self.judge_decisions(tables, out)? | self.judge_results(tables, out) {}
         let proposals = self.time(Topic::Proposals);
         let passed = proposals.min(self.time(Topic::Results));
