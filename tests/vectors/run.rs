@@ -559,11 +559,11 @@ fn decision_of(output: &Output) -> Option<String> {
     match output {
         Output::Outcome(outcome) => Some(format!(
             "{} {} {:?}",
-            outcome.proposal_id, outcome.decision_digest, outcome.coordinates.closing_offset
+            outcome.proposal_id, outcome.decision_digest, outcome.coordinates
         )),
         Output::Escalation(package) => Some(format!(
-            "{} {} {}",
-            package.proposal_id, package.tier, package.package_digest
+            "{} {} {} {:?}",
+            package.proposal_id, package.tier, package.package_digest, package.due
         )),
         Output::DeadLetter(letter) => Some(format!(
             "{} {:?} {}",
