@@ -4,6 +4,7 @@
 //! from what had been written, and must equal the one that never stopped; and a step that only
 //! refuses must leave the state as it was. `UPDATE=1` rewrites the outputs.
 
+mod codes;
 mod examples;
 mod format;
 mod layout;
