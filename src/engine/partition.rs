@@ -54,7 +54,6 @@ pub struct Partition {
     pub(super) scores: BTreeMap<String, BTreeMap<AgentId, TrustScore>>,
     pub(super) pins: Pins,
     pub(super) lost: Option<Loss>,
-    /// Not state: bears on where a late round says it closed, not on what it came to.
     pub(super) lead: Lead,
 }
 
@@ -195,11 +194,11 @@ impl Partition {
     fn advance(&mut self, record: &Record<'_>) {
         let clock = self.clocks.entry(record.topic).or_default();
         clock.next = record.offset.next();
-        let moved = record.timestamp > clock.time;
         clock.time = clock.time.max(record.timestamp);
-        let proposals = self.time(Topic::Proposals);
-        if record.topic == Topic::Responses && moved && record.timestamp > proposals {
-            self.lead.note(record.timestamp, record.offset);
+        let now = clock.time;
+        if record.topic == Topic::Responses {
+            let proposals = self.time(Topic::Proposals);
+            self.lead.note(now, record.offset, proposals);
         }
     }
 
@@ -341,16 +340,21 @@ impl Partition {
             .filter(|kept| !self.is_known(kept))
             .map(|kept| kept.timestamp)
             .min();
-        let earliest = |a: Option<Timestamp>, b: Option<Timestamp>| a.into_iter().chain(b).min();
+        let earliest = |times: &[Option<Timestamp>]| times.iter().flatten().min().copied();
         let forgotten = self.rounds.first_forgotten();
         let of = [
             (
                 Topic::Proposals,
-                earliest(earliest(self.orphans.first_expiry(), unknown), forgotten),
+                earliest(&[
+                    self.orphans.first_expiry(),
+                    unknown,
+                    forgotten,
+                    self.lead.wants_tick(),
+                ]),
             ),
             (
                 Topic::Responses,
-                earliest(self.rounds.first_deadline(), head),
+                earliest(&[self.rounds.first_deadline(), head]),
             ),
             (Topic::Decisions, self.rounds.first_due()),
             (Topic::Results, forgotten),
@@ -362,10 +366,10 @@ impl Partition {
             .collect()
     }
 
-    /// Whether so much waits for its proposals that responses should not be read for now.
+    /// Whether responses are so far ahead of the proposals that they should not be read for now.
     #[must_use]
     pub fn congested(&self) -> bool {
-        self.orphans.is_full()
+        self.orphans.is_full() || self.lead.is_full()
     }
 
     /// How far every input topic has been read, and from where it must be read after a restart.
@@ -375,10 +379,8 @@ impl Partition {
             let kept = match topic {
                 Topic::Responses => {
                     let gap = self.lost.map(|lost| lost.place());
-                    earlier(
-                        earlier(self.rounds.first_heard(), self.orphans.first()),
-                        gap,
-                    )
+                    let waiting = earlier(self.rounds.first_heard(), self.orphans.first());
+                    earlier(earlier(waiting, gap), self.lead.first())
                 }
                 Topic::Decisions => self.decisions.front().map(|kept| (kept.offset, kept.time)),
                 Topic::Results => {
@@ -439,6 +441,7 @@ impl PartialEq for Partition {
             && self.scores == other.scores
             && self.pins == other.pins
             && self.lost == other.lost
+            && self.lead == other.lead
     }
 }
 
