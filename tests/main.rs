@@ -14,4 +14,5 @@ mod reference;
 mod schemas;
 mod support;
 mod tidy;
+mod traceability;
 mod vectors;

@@ -25,7 +25,8 @@ const fn next_reason(reason: Reason) -> Option<Reason> {
         Reason::MarginNotMet => Some(Reason::HumanDecision),
         Reason::HumanDecision => Some(Reason::SentBack),
         Reason::SentBack => Some(Reason::DecisionTimeout),
-        Reason::DecisionTimeout => None,
+        // What later rules may say is written by none.
+        Reason::DecisionTimeout | Reason::Other => None,
     }
 }
 
@@ -33,7 +34,7 @@ const fn next_uncounted(uncounted: Uncounted) -> Option<Uncounted> {
     match uncounted {
         Uncounted::Observer => Some(Uncounted::ZeroWeight),
         Uncounted::ZeroWeight => Some(Uncounted::Suspended),
-        Uncounted::Suspended => None,
+        Uncounted::Suspended | Uncounted::Other => None,
     }
 }
 
