@@ -1,7 +1,9 @@
 //! The main job on a real broker and registry, driven as a person would: topics, schemas, agents
 //! and policies applied, a processor run, records appended, and what comes of them read back.
 
-use quorate::transport::kafka::{Appender, Connection};
+use quorate::transport::kafka::{Appender, Connection, Registry};
+use quorate::wire::{Codec, Kind};
+use quorate_core::records::{Response, Verdict};
 use quorate_core::topic::Topic;
 use serde_json::Value;
 
@@ -187,9 +189,7 @@ fn a_result_moves_the_trust_that_the_next_round_weighs_with() {
 fn a_value_that_is_no_record_becomes_a_dead_letter_and_the_next_is_taken() {
     let house = House::with(1, AGENTS, POLICIES);
     let _processor = house.run();
-    let properties = std::collections::BTreeMap::new();
-    let connection = Connection::new(&parts().bootstrap, &house.prefix, properties).unwrap();
-    let appender = Appender::open(&connection).unwrap();
+    let appender = appender(&house);
     let nonsense = Some(&b"nonsense"[..]);
     appender
         .append(Topic::Proposals, 0, Some(b"k"), nonsense, &[])
@@ -217,6 +217,114 @@ fn a_silent_partition_is_ticked_until_its_round_closes() {
     assert_eq!(outcome["coordinates"]["closed_early"], false);
     let time = |field: &str| outcome["coordinates"][field].as_i64().unwrap();
     assert!(time("closing_time") > time("deadline"));
+}
+
+/// Appends as an agent would that knows the topics alone.
+fn appender(house: &House) -> Appender {
+    let properties = std::collections::BTreeMap::new();
+    let connection = Connection::new(&parts().bootstrap, &house.prefix, properties);
+    Appender::open(&connection.unwrap()).unwrap()
+}
+
+/// A response's bytes after the framing header, as every schema of it begins.
+fn response(proposal: &str, agent: &str) -> Vec<u8> {
+    let response = Response {
+        response_id: "r".into(),
+        proposal_id: proposal.into(),
+        proposal_digest: None,
+        agent_id: agent.into(),
+        verdict: Verdict::Endorse,
+        confidence: 0.9,
+        reasoning: "seen".into(),
+        evidence: Vec::new(),
+    };
+    let framed = Codec::confluent([(Kind::Response, 1)]).encode(&response);
+    framed.unwrap().split_off(5)
+}
+
+fn framed(id: i32, datum: &[u8]) -> Vec<u8> {
+    [&[0], &id.to_be_bytes()[..], datum].concat()
+}
+
+/// The id a registry gives a schema, or gave it before.
+fn registered(house: &House, schema: &str) -> i32 {
+    let registry = Registry::new(&parts().registry, "", None).unwrap();
+    let subject = Kind::Response.subject(&house.prefix);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let registering = registry.register(&subject, schema);
+    runtime.unwrap().block_on(registering).unwrap()
+}
+
+#[test]
+fn a_response_of_a_newer_schema_is_read_once_the_registry_has_said_what_it_is() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run();
+    let id = propose(&house, "pay", "LOW");
+    house.respond(&id, "ada", "endorse", "0.9");
+    let mut schema: Value = serde_json::from_str(Kind::Response.schema()).unwrap();
+    let field = serde_json::json!({"name": "mood", "type": "string", "default": ""});
+    schema["fields"].as_array_mut().unwrap().push(field);
+    let newer = registered(&house, &schema.to_string());
+    let datum = [response(&id, "bob"), vec![2, b'x']].concat();
+    let value = framed(newer, &datum);
+    let appender = appender(&house);
+    let key = Some(id.as_bytes());
+    appender
+        .append(Topic::Responses, 0, key, Some(&value), &[])
+        .unwrap();
+    appender.settle().unwrap();
+    house.respond(&id, "cyd", "endorse", "0.9");
+    let outcome = house.records("outcomes", Some(&id), 1).remove(0);
+    assert_eq!(ballot(&outcome, "bob")["counted"], true);
+}
+
+#[test]
+fn a_response_on_the_wrong_partition_is_forwarded_and_counted() {
+    let house = House::with(3, AGENTS, POLICIES);
+    let _processor = house.run();
+    let id = propose(&house, "pay", "LOW");
+    house.respond(&id, "ada", "endorse", "0.9");
+    house.respond(&id, "bob", "endorse", "0.9");
+    let value = framed(
+        registered(&house, Kind::Response.schema()),
+        &response(&id, "cyd"),
+    );
+    let right = quorate::wire::partition_of(id.as_bytes(), 3);
+    let appender = appender(&house);
+    let (wrong, key) = ((right + 1) % 3, Some(id.as_bytes()));
+    appender
+        .append(Topic::Responses, wrong, key, Some(&value), &[])
+        .unwrap();
+    appender.settle().unwrap();
+    let outcome = house.records("outcomes", Some(&id), 1).remove(0);
+    assert_eq!(outcome["coordinates"]["partition"], right);
+    assert_eq!(ballot(&outcome, "cyd")["counted"], true);
+}
+
+#[test]
+fn partitions_move_to_a_second_processor_and_back() {
+    let house = House::with(3, AGENTS, POLICIES);
+    let one = house.run_as("one");
+    let mut rounds = vec![endorsed(&house, "LOW").0];
+    let open = propose(&house, "pay", "LOW");
+    house.respond(&open, "ada", "endorse", "0.9");
+    let two = house.run_as("two");
+    rounds.extend((0..3).map(|_| endorsed(&house, "LOW").0));
+    one.stop();
+    rounds.extend((0..3).map(|_| endorsed(&house, "LOW").0));
+    let one = house.run_as("one");
+    two.kill();
+    house.respond(&open, "bob", "endorse", "0.9");
+    house.respond(&open, "cyd", "endorse", "0.9");
+    house.records("outcomes", Some(&open), 1);
+    rounds.push(open);
+    one.stop();
+    for id in &rounds {
+        assert_eq!(house.records_so_far("outcomes", id).len(), 1, "{id}");
+        assert_eq!(house.records_so_far("dead-letters", id).len(), 0, "{id}");
+    }
 }
 
 /// Goes through a round with a processor that ends in the middle; there is one outcome, of all

@@ -205,7 +205,13 @@ impl House {
 
     /// Starts a processor.
     pub(crate) fn run(&self) -> Processor {
-        let child = self.command(&["run", "--instance", "one"]).spawn().unwrap();
+        self.run_as("one")
+    }
+
+    /// Starts a processor of a name; with another's name it fences that one.
+    pub(crate) fn run_as(&self, instance: &str) -> Processor {
+        let arguments = ["run", "--engines", "2", "--instance", instance];
+        let child = self.command(&arguments).spawn().unwrap();
         Processor {
             guard: guard(&format!("kill -9 {}", child.id())),
             child,

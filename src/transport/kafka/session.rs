@@ -65,9 +65,9 @@ impl ConsumerContext for Member {
                 share.failed = Some(error);
                 share.abandoned = true;
             }
-            let gone = partitions(list);
-            tracing::info!(partitions = ?gone, "revoked");
-            share.forget(&gone);
+            tracing::info!(partitions = ?partitions(list), "revoked");
+            // Under the classic protocol all are revoked before any is assigned.
+            share.forget();
         }
     }
 
@@ -80,7 +80,7 @@ impl ConsumerContext for Member {
             }
             let fresh = partitions(list);
             tracing::info!(partitions = ?fresh, "assigned");
-            share.fresh = fresh;
+            share.fresh = Some(fresh);
         }
     }
 }
@@ -161,10 +161,10 @@ impl Session<'_> {
         share: &mut Share,
         restoring: &mut Option<Restoring>,
     ) -> Result<(), Error> {
-        if !share.fresh.is_empty() {
-            let mut wanted = std::mem::take(&mut share.fresh);
+        if let Some(mut wanted) = share.fresh.take() {
             wanted.retain(|partition| !self.halted.contains(partition));
-            *restoring = Some(restore::start(self.source.clone(), wanted));
+            let any = !wanted.is_empty();
+            *restoring = any.then(|| restore::start(self.source.clone(), wanted));
         }
         let Some(steps) = restoring else {
             return Ok(());

@@ -31,8 +31,8 @@ pub(super) struct Share {
     pub(super) transaction: Transaction,
     pub(super) appender: Appender,
     pub(super) slots: BTreeMap<i32, Slot>,
-    /// Partitions assigned since the member last looked.
-    pub(super) fresh: Vec<i32>,
+    /// What is to be restored from now on, if that has changed since the member last looked.
+    pub(super) fresh: Option<Vec<i32>>,
     /// What went wrong where nobody could be told.
     pub(super) failed: Option<Error>,
     /// Nothing of this may be committed any more.
@@ -69,7 +69,7 @@ impl Share {
             transaction,
             appender,
             slots: BTreeMap::new(),
-            fresh: Vec::new(),
+            fresh: None,
             failed: None,
             abandoned: false,
             ticks: Ticks::default(),
@@ -78,13 +78,12 @@ impl Share {
         }
     }
 
-    /// Lets go of partitions; what of them is not committed is gone.
-    pub(super) fn forget(&mut self, gone: &[i32]) {
-        for partition in gone {
-            self.slots.remove(partition);
-            self.ticks.forget(*partition);
+    /// Lets go of every partition, restored or not; what is not committed is gone.
+    pub(super) fn forget(&mut self) {
+        for partition in std::mem::take(&mut self.slots).into_keys() {
+            self.ticks.forget(partition);
         }
-        self.fresh.retain(|partition| !gone.contains(partition));
+        self.fresh = Some(Vec::new());
     }
 
     /// Takes a step of restoring a partition; whether it was the last.
