@@ -1,12 +1,13 @@
 //! `quorate watch`: what comes of the rounds, as it comes.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use quorate_core::records::{DeadLetter, DecisionPackage, Outcome, TrustScore};
+use quorate_core::records::{DeadLetter, DecisionPackage, Outcome, Proposal, TrustScore};
 use quorate_core::topic::Topic;
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What to show, and until when.
 #[derive(Debug, Args)]
 pub(super) struct Watch {
-    /// Only these; all four if none is given
+    /// Only these; all but the proposals if none is given
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<Watched>,
     /// Only records of this round
@@ -49,6 +50,7 @@ pub(super) struct Watch {
 /// What can be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Watched {
+    Proposals,
     Outcomes,
     Escalations,
     DeadLetters,
@@ -65,6 +67,7 @@ enum Look {
 impl Watched {
     const fn topic(self) -> Topic {
         match self {
+            Self::Proposals => Topic::Proposals,
             Self::Outcomes => Topic::Outcomes,
             Self::Escalations => Topic::Escalations,
             Self::DeadLetters => Topic::DeadLetters,
@@ -75,6 +78,14 @@ impl Watched {
 
 impl Watch {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
+        match self.watch(config) {
+            // Whoever reads has seen enough, as in `quorate watch | head`.
+            Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+            watched => watched,
+        }
+    }
+
+    fn watch(&self, config: &Config) -> anyhow::Result<ExitCode> {
         let connection = client::connection(config)?;
         let schemas = Schemas::load(&connection)?;
         let reader = Reader::open(&connection)?;
@@ -86,7 +97,8 @@ impl Watch {
         let count = partitions(&connection)?;
         let mut places = Vec::new();
         for watched in Watched::value_variants() {
-            if self.topics.is_empty() || self.topics.contains(watched) {
+            let unasked = self.topics.is_empty() && *watched != Watched::Proposals;
+            if unasked || self.topics.contains(watched) {
                 let topic = watched.topic();
                 let of_topic = if topic.is_table() { 1 } else { count };
                 places.extend((0..of_topic).map(|partition| (topic, partition, start)));
@@ -95,10 +107,14 @@ impl Watch {
         if self.to_end {
             for (topic, partition, _) in places {
                 let (start, end) = reader.ends(topic, partition)?;
+                let mut shown = Ok(true);
                 reader.read_to(topic, partition, start, end, |stored| {
-                    self.show(schemas.codec(), &stored);
+                    if shown.is_ok() {
+                        shown = self.show(schemas.codec(), &stored);
+                    }
                     Ok(())
                 })?;
+                shown?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -118,7 +134,7 @@ impl Watch {
                 return Ok(ExitCode::from(code));
             }
             if let Some(stored) = reader.next(LOOK)?
-                && self.show(codec, &stored)
+                && self.show(codec, &stored)?
             {
                 shown += 1;
             }
@@ -127,16 +143,18 @@ impl Watch {
     }
 
     /// Prints a record if it is wanted; whether it was.
-    fn show(&self, codec: &Codec, stored: &Stored) -> bool {
+    fn show(&self, codec: &Codec, stored: &Stored) -> io::Result<bool> {
         if !self.wants(stored) {
-            return false;
+            return Ok(false);
         }
+        let mut out = io::stdout().lock();
         match self.line(codec, stored) {
-            Ok(None) => return false,
-            Ok(Some(line)) => println!("{line}"),
-            Err(error) => println!("{}@{}: {error}", stored.topic, stored.offset),
+            Ok(None) => return Ok(false),
+            Ok(Some(line)) => writeln!(out, "{line}")?,
+            Err(error) => writeln!(out, "{}@{}: {error}", stored.topic, stored.offset)?,
         }
-        true
+        out.flush()?;
+        Ok(true)
     }
 
     fn wants(&self, stored: &Stored) -> bool {
@@ -150,6 +168,10 @@ impl Watch {
             return Ok(None);
         };
         let (record, line) = match stored.topic {
+            Topic::Proposals => {
+                let (proposal, _) = codec.decode::<Proposal>(value)?;
+                (text::to_value(&proposal)?, proposal_line(&proposal))
+            }
             Topic::Outcomes => {
                 let (outcome, _) = codec.decode::<Outcome>(value)?;
                 (text::to_value(&outcome)?, outcome_line(&outcome))
@@ -174,6 +196,11 @@ impl Watch {
     }
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 /// A record's JSON, with where it lies.
 fn in_place(stored: &Stored, record: &Value) -> Value {
     json!({
@@ -192,6 +219,22 @@ fn symbols<T: serde::Serialize>(of: &[T]) -> String {
         _ => String::new(),
     };
     of.iter().map(symbol).collect::<Vec<_>>().join(" ")
+}
+
+fn proposal_line(proposal: &Proposal) -> String {
+    let Proposal {
+        proposal_id,
+        proposer,
+        domain,
+        action,
+        ..
+    } = proposal;
+    let (kind, subject) = (action.r#type.escape_debug(), action.subject.escape_debug());
+    format!(
+        "proposal    {proposal_id} by {} in {}: {kind} of {subject}",
+        proposer.escape_debug(),
+        domain.escape_debug(),
+    )
 }
 
 fn outcome_line(outcome: &Outcome) -> String {
