@@ -47,11 +47,10 @@ impl fmt::Display for Change {
     }
 }
 
-/// Longest value of an input record that reaches us at all, in bytes: what is over 64 KiB is
-/// refused with a code, which it can only be if the broker takes it.
-const INPUT_BYTES: usize = 256 * 1024;
-/// Longest dead letter: an input and what is said of it.
-const DEAD_LETTER_BYTES: usize = 2 * INPUT_BYTES;
+/// What brokers take of an input at once, in bytes. The limit is a batch's, not a record's, and
+/// clients send batches of up to a million bytes: with less, a busy agent's records would be lost.
+/// A record over 64 KiB is refused with a code, which it can only be if the broker takes it.
+const INPUT_BYTES: usize = 1_048_588;
 /// Above the longest default deadline (seven days) and a day, so that open rounds find the scores
 /// they pinned.
 const TRUST_LAG_MS: i64 = 9 * 24 * 60 * 60 * 1_000;
@@ -61,7 +60,6 @@ fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, String> {
     let mut settings = BTreeMap::from([("message.timestamp.type", "LogAppendTime".to_owned())]);
     let bytes = match topic {
         Topic::Proposals | Topic::Responses | Topic::Decisions | Topic::Results => INPUT_BYTES,
-        Topic::DeadLetters => DEAD_LETTER_BYTES,
         _ => LARGEST_RECORD,
     };
     settings.insert("max.message.bytes", bytes.to_string());
@@ -294,6 +292,16 @@ mod tests {
                 settings["message.timestamp.type"], "LogAppendTime",
                 "{topic}"
             );
+        }
+    }
+
+    #[test]
+    fn a_clients_largest_batch_fits_every_topic() {
+        for &topic in Topic::ALL {
+            let bytes: usize = settings(topic, &LAYOUT)["max.message.bytes"]
+                .parse()
+                .unwrap();
+            assert!(bytes > 1_000_000, "{topic}");
         }
     }
 
