@@ -63,21 +63,19 @@ impl Partition {
                 return Ok(Ok(()));
             }
         };
-        if let Err(reject) = heard {
+        let heard = heard.map_err(|reject| {
             let late = reject == Reject::RoundClosed && record.headers.forwarded;
             let reject = if late { Reject::ForwardedLate } else { reject };
             let judged_by = self.rounds.get(&id).map(|slot| slot.opening().pins);
-            return Ok(Err(Refusal {
+            Refusal {
                 judged_by,
                 ..reject.into()
-            }));
-        }
-        if self
-            .rounds
-            .live_mut(&id)
-            .is_some_and(|live| live.round.is_settled_early())
-        {
-            self.close(tables, id, (record.offset, at), true, out)?;
+            }
+        });
+        match heard {
+            Err(refusal) => return Ok(Err(refusal)),
+            Ok(Heard::Copy) => {}
+            Ok(Heard::Said) => self.close_early(tables, id, (record.offset, at), out)?,
         }
         Ok(Ok(()))
     }
@@ -95,6 +93,21 @@ impl Partition {
         Ok((response, digest))
     }
 
+    /// Closes a round that a response has just settled.
+    fn close_early(
+        &mut self,
+        tables: &Tables,
+        id: ProposalId,
+        place: (Offset, Timestamp),
+        out: &mut Vec<Output>,
+    ) -> Result<(), Halt> {
+        let live = self.rounds.live_mut(&id);
+        if live.is_some_and(|live| live.round.is_settled_early()) {
+            self.close(tables, id, place, true, out)?;
+        }
+        Ok(())
+    }
+
     fn hear_open(
         &mut self,
         tables: &Tables,
@@ -102,9 +115,9 @@ impl Partition {
         (response, digest): (&Response<'_>, Digest),
         record: &Record<'_>,
         at: Timestamp,
-    ) -> Result<(), Reject> {
+    ) -> Result<Heard, Reject> {
         let Some(live) = self.rounds.live_mut(&id) else {
-            return Ok(());
+            return Ok(Heard::Copy);
         };
         let pins = live.round.opening.pins;
         let agent = tables
@@ -113,10 +126,11 @@ impl Partition {
         let standing = |agent: &Agent, domain: &str, policy: &Policy| {
             tables.standing(agent, domain, policy, pins)
         };
-        if live.round.hear(response, digest, at, agent, standing)? == Heard::Said {
+        let heard = live.round.hear(response, digest, at, agent, standing)?;
+        if heard == Heard::Said {
             live.touch(record.offset, at);
         }
-        Ok(())
+        Ok(heard)
     }
 
     /// Obeys an operator's order if the table it names says so.
@@ -193,7 +207,7 @@ fn hear_ended(
     response: &Response<'_>,
     opening: &Opening,
     at: Timestamp,
-) -> Result<(), Reject> {
+) -> Result<Heard, Reject> {
     let agent = tables.agent(&response.agent_id, opening.pins.agents);
     check_speaker(response, agent.map(|agent| &**agent))?;
     check_time(opening, at)?;
