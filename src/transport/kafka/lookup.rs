@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use quorate_core::topic::Topic;
 use tokio::runtime::Handle;
 
-use super::Registry;
 use super::read::Stored;
+use super::{Error, Registry};
 use crate::wire::{Codec, Kind};
 
 /// How long to wait before asking again.
@@ -34,41 +34,63 @@ impl Lookup {
         let (lookup, codec) = (self.clone(), Arc::clone(codec));
         let until = Instant::now() + self.patience;
         thread::spawn(move || {
-            let mut known = lookup.once(&codec, asked);
-            while !known && Instant::now() < until {
+            let mut answer = lookup.once(&codec, asked);
+            while answer != Answer::Known && Instant::now() < until {
                 thread::sleep(PAUSE);
-                known = lookup.once(&codec, asked);
+                answer = lookup.once(&codec, asked);
             }
             // Nobody listens any more if the partition has been taken away.
-            let _unheard = sender.send(known);
+            let _unheard = sender.send(answer == Answer::Known);
         });
         receiver
     }
 
-    /// Asks until patience ends, on this thread.
-    pub(super) fn insist(&self, codec: &Codec, asked: Asked) {
+    /// Asks until the registry answers, on this thread.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] if it does not while patience lasts.
+    pub(super) fn insist(&self, codec: &Codec, asked: Asked) -> Result<(), Error> {
         let until = Instant::now() + self.patience;
-        while !self.once(codec, asked) && Instant::now() < until {
+        while self.once(codec, asked) == Answer::Silence {
+            if Instant::now() > until {
+                return Err(Error::TimedOut(format!("fetch schema {}", asked.1)));
+            }
             thread::sleep(PAUSE);
         }
+        Ok(())
     }
 
-    fn once(&self, codec: &Codec, (kind, id): Asked) -> bool {
+    fn once(&self, codec: &Codec, (kind, id): Asked) -> Answer {
         let schema = match self.runtime.block_on(self.registry.schema(id)) {
-            Ok(schema) => schema,
+            Ok(Some(schema)) => schema,
+            Ok(None) => {
+                tracing::warn!(%kind, id, "the registry has no such schema");
+                return Answer::Unknown;
+            }
             Err(error) => {
-                tracing::warn!(%kind, id, %error, "schema not found in the registry");
-                return false;
+                tracing::warn!(%kind, id, %error, "the registry does not answer");
+                return Answer::Silence;
             }
         };
         match codec.learn(kind, id, &schema) {
-            Ok(()) => true,
+            Ok(()) => Answer::Known,
             Err(error) => {
                 tracing::warn!(%kind, id, %error, "schema of the registry cannot be read");
-                false
+                Answer::Unknown
             }
         }
     }
+}
+
+/// What asking once came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// The codec knows the schema.
+    Known,
+    /// The registry does not have it, or it is not one of that kind.
+    Unknown,
+    /// The registry did not say.
+    Silence,
 }
 
 /// The schema an input names, if the codec does not know it.

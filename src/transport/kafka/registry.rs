@@ -81,14 +81,17 @@ impl Registry {
         Ok(())
     }
 
-    /// The schema of an id.
+    /// The schema of an id; none if the registry says that it has none.
     ///
     /// # Errors
-    /// [`Error::Registry`] if the registry does not answer or does not have it.
-    pub async fn schema(&self, id: i32) -> Result<String, Error> {
+    /// [`Error::Registry`] if the registry does not answer.
+    pub async fn schema(&self, id: i32) -> Result<Option<String>, Error> {
         let doing = || format!("fetch schema {id}");
         let number = u32::try_from(id).map_err(Error::registry(doing()))?;
-        let found = get_schema_by_id(number, &self.settings).await;
-        Ok(found.map_err(Error::registry(doing()))?.schema)
+        match get_schema_by_id(number, &self.settings).await {
+            Ok(found) => Ok(Some(found.schema)),
+            Err(error) if !error.retriable => Ok(None),
+            Err(error) => Err(Error::registry(doing())(error)),
+        }
     }
 }

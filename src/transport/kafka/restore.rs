@@ -316,9 +316,10 @@ impl Restore<'_> {
             if unwanted {
                 return Ok(());
             }
-            // What was read once under this schema must be read so again: no giving up here.
+            // What was read once under this schema must be read so again, so a registry that is
+            // silent is waited for.
             if let Some(asked) = lookup::unknown(&self.source.codec, &stored) {
-                self.source.lookup.insist(&self.source.codec, asked);
+                self.source.lookup.insist(&self.source.codec, asked)?;
             }
             unwanted = self.send(partition, Step::Input(stored)).is_err();
             Ok(())
