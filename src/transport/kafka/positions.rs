@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::ids::{Offset, Timestamp};
+use quorate_core::ids::{Offset, ProposalId, Timestamp};
 use quorate_core::records::Pins;
 use quorate_core::topic::Topic;
 
@@ -65,6 +65,67 @@ pub(super) fn read(next: i64, metadata: &str) -> Option<(Position, Pins)> {
     (low <= next).then_some((position, pins))
 }
 
+/// Why a partition must not be taken over as it is; each says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// There are rounds, but no positions they belong to.
+    #[error(
+        "committed offset of {0} is gone, but there are rounds; restore the group's offsets \
+         from a backup, or start over under a new prefix"
+    )]
+    Gone(Topic),
+    /// Records that were read are not there any more.
+    #[error("{topic} ends at {end}, before the committed offset {next}; restore the topic")]
+    Short { topic: Topic, end: i64, next: i64 },
+    /// A round was opened beyond the committed offset.
+    #[error(
+        "round `{id}` was opened beyond the committed offset {next}; the group's offsets were \
+         moved back: restore them"
+    )]
+    MovedBack { id: ProposalId, next: i64 },
+}
+
+/// Where to go on from: what is committed, or the first record of every topic where nothing ever
+/// was; checked against the first and last offset of each topic and where rounds were opened.
+pub(super) fn start_from(
+    found: Option<Committed>,
+    ends: &BTreeMap<Topic, (i64, i64)>,
+    opened: &[(ProposalId, Offset)],
+) -> Result<Committed, Unfit> {
+    let first = found.is_none() && opened.is_empty();
+    let mut committed = found.unwrap_or_else(|| Committed {
+        positions: BTreeMap::new(),
+        pins: Pins::NONE,
+    });
+    for (&topic, &(start, end)) in ends {
+        match committed.positions.get(&topic) {
+            Some(position) if position.next.0 > end => {
+                let next = position.next.0;
+                return Err(Unfit::Short { topic, end, next });
+            }
+            Some(_) => {}
+            None if first => {
+                let position = Position {
+                    next: Offset(start),
+                    low: Offset(start),
+                    ..Position::default()
+                };
+                committed.positions.insert(topic, position);
+            }
+            None => return Err(Unfit::Gone(topic)),
+        }
+    }
+    let proposals = committed.positions.get(&Topic::Proposals);
+    let next = proposals.map_or(Offset(0), |position| position.next);
+    match opened.iter().find(|(_, offset)| *offset >= next) {
+        Some((id, _)) => Err(Unfit::MovedBack {
+            id: *id,
+            next: next.0,
+        }),
+        None => Ok(committed),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +151,51 @@ mod tests {
         for metadata in ["", "1", "2 0 0 0 0 0 0", "1 0 0 0 0 0 x", "1 9 0 0 0 0 0"] {
             assert_eq!(read(8, metadata), None, "{metadata}");
         }
+    }
+
+    fn ends(end: i64) -> BTreeMap<Topic, (i64, i64)> {
+        INPUTS.iter().map(|&topic| (topic, (2, end))).collect()
+    }
+
+    fn at(next: i64) -> Committed {
+        let position = Position {
+            next: Offset(next),
+            low: Offset(next),
+            ..Position::default()
+        };
+        Committed {
+            positions: INPUTS.iter().map(|&topic| (topic, position)).collect(),
+            pins: Pins::NONE,
+        }
+    }
+
+    const ID: ProposalId = ProposalId::from_bytes([7; 16]);
+
+    #[test]
+    fn a_partition_nobody_had_starts_at_its_first_records() {
+        assert_eq!(start_from(None, &ends(9), &[]), Ok(at(2)));
+        assert_eq!(
+            start_from(Some(at(5)), &ends(9), &[(ID, Offset(4))]),
+            Ok(at(5))
+        );
+    }
+
+    #[test]
+    fn rounds_without_their_positions_halt() {
+        let gone = Err(Unfit::Gone(Topic::Proposals));
+        assert_eq!(start_from(None, &ends(9), &[(ID, Offset(4))]), gone);
+        let mut partly = at(5);
+        partly.positions.remove(&Topic::Results);
+        let gone = Err(Unfit::Gone(Topic::Results));
+        assert_eq!(start_from(Some(partly), &ends(9), &[]), gone);
+    }
+
+    #[test]
+    fn positions_moved_back_and_topics_cut_short_halt() {
+        let moved = Err(Unfit::MovedBack { id: ID, next: 5 });
+        assert_eq!(start_from(Some(at(5)), &ends(9), &[(ID, Offset(5))]), moved);
+        let (topic, end, next) = (Topic::Proposals, 4, 5);
+        let short = Err(Unfit::Short { topic, end, next });
+        assert_eq!(start_from(Some(at(5)), &ends(4), &[]), short);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use quorate_core::ids::{Offset, ProposalId, Timestamp};
+use quorate_core::ids::ProposalId;
 use quorate_core::records::{Pins, Round, TrustScore};
 use quorate_core::topic::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -241,61 +241,13 @@ impl Restore<'_> {
         found: Option<Committed>,
         rounds: &BTreeMap<ProposalId, Round>,
     ) -> Result<Committed, Error> {
-        let mut committed = match found {
-            Some(committed) => committed,
-            None if rounds.is_empty() => Committed {
-                positions: BTreeMap::new(),
-                pins: Pins::NONE,
-            },
-            None => {
-                let why = "its committed offsets are gone, but it has rounds; restore the \
-                           group's offsets from a backup, or start over under a new prefix";
-                return Err(Error::halted(partition, why));
-            }
-        };
-        let first_start = committed.positions.is_empty();
+        let mut ends = BTreeMap::new();
         for topic in INPUTS {
-            let (start, end) = reader.ends(topic, partition)?;
-            match committed.positions.get(&topic) {
-                Some(position) if position.next.0 > end => {
-                    let why = format!(
-                        "{topic} ends at {end}, before the committed offset {}; records that \
-                         were read are gone: restore the topic",
-                        position.next.0
-                    );
-                    return Err(Error::halted(partition, why));
-                }
-                Some(_) => {}
-                None if first_start => {
-                    let position = Position {
-                        next: Offset(start),
-                        low: Offset(start),
-                        low_time: Timestamp::default(),
-                        time: Timestamp::default(),
-                    };
-                    committed.positions.insert(topic, position);
-                }
-                None => {
-                    let why = format!("the committed offset of {topic} is gone; restore it");
-                    return Err(Error::halted(partition, why));
-                }
-            }
+            ends.insert(topic, reader.ends(topic, partition)?);
         }
-        let proposals = committed.positions.get(&Topic::Proposals);
-        let next = proposals.map_or(Offset(0), |position| position.next);
-        if let Some(id) = rounds
-            .iter()
-            .find(|(_, round)| round.opening.proposal_offset >= next)
-            .map(|(id, _)| id)
-        {
-            let why = format!(
-                "round `{id}` was opened beyond the committed offset {}; the group's offsets \
-                 were moved back: restore them",
-                next.0
-            );
-            return Err(Error::halted(partition, why));
-        }
-        Ok(committed)
+        let opened = |(id, round): (&ProposalId, &Round)| (*id, round.opening.proposal_offset);
+        let opened: Vec<_> = rounds.iter().map(opened).collect();
+        positions::start_from(found, &ends, &opened).map_err(|why| Error::halted(partition, why))
     }
 
     /// The records of an input between its low-water offset and its committed position.
