@@ -116,7 +116,7 @@ class Afterwards:
             raise Refused("unknown_proposal")
         if round_.still_open_at(record.timestamp):
             raise Refused("round_open")
-        if record.timestamp > round_.closing[1] + round_.policy["result_window"]:
+        if record.timestamp > round_.last_result():
             raise Refused("result_too_late")
         if round_.state == "ESCALATED":
             round_.parked.append(record)

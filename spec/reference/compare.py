@@ -12,7 +12,7 @@ import sys
 from . import avro, electorate, policy, trust
 from .log import SCHEMA, Record, murmur2
 from .numbers import NANO
-from .rounds import Partition
+from .rounds import Partition, Round
 from .vectors import EPOCH, REPOSITORY, early_closes, own_key, same, view, written
 
 DOMAINS = ["fraud", "fraud.cards", "fraud.cards.eu", "fraudulent", "loan", "risk"]
@@ -54,7 +54,7 @@ PRINCIPALS = ["bank", "vendor", "lab"]
 FAMILIES = [None, None, "m1", "m2"]
 STAKES = ["LOW"] * 8 + ["MEDIUM", "MEDIUM", "HIGH", "CRITICAL"]
 TRIED = 150  # completions of a round that closed early
-ODD_NUMBERS = [float("nan"), float("inf"), -0.0, 1.0000005, 1.5, -0.1, 5e-7, 1e-6]
+ODD_NUMBERS = [float("nan"), float("inf"), -0.0, 1.0000005, 1.5, -0.1, 5e-7, 1e-6, 2e-6, 9e-6]
 
 
 class Pipe:
@@ -174,7 +174,7 @@ class Scenario:
         return self.rng.randrange(0, 1_000_001) / 1e6
 
     def confidence(self):
-        return self.rng.choice(ODD_NUMBERS) if self.maybe(0.02) else self.unit()
+        return self.rng.choice(ODD_NUMBERS) if self.maybe(0.04) else self.unit()
 
     def tables(self):
         self.names = [f"agent-{at}" for at in range(self.rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 8]))]
@@ -283,10 +283,13 @@ class Scenario:
     def score(self, name):
         a, b = (self.rng.randint(NANO, 40 * NANO) for _ in range(2))
         ln_m = self.rng.randint(-NANO, NANO)
+        published = trust.trust_of(a, b, ln_m) / 1e6
+        if self.maybe(0.5):  # what a table says is believed, and a grid lets sums meet
+            published = self.rng.choice([0.1, 0.5, 1.0])
         return {
             "trust_domain": self.rng.choice(["fraud", "fraud", "other"]),
             "agent_id": name,
-            "trust": trust.trust_of(a, b, ln_m) / 1e6,
+            "trust": published,
             "a": a,
             "b": b,
             "ln_m": ln_m,
@@ -372,7 +375,8 @@ class Scenario:
         self.pass_time(0, 200)
         if self.maybe(0.1):
             self.now += rng.choice([9_000, 9_900, 10_001])
-        self.append("proposals", body)
+        before = rng.choice([0, 0, 0, 0, 300, 2_000])
+        self.append("proposals", body, timestamp=self.now - before)
         if self.maybe(0.03):
             changed = dict(body, rationale="changed") if self.maybe(0.5) else body
             self.append("proposals", changed)
@@ -387,7 +391,9 @@ class Scenario:
         return pid
 
     def pass_time(self, low, high):
-        self.now += self.rng.randint(low, high)
+        """Moves on, mostly by hundreds of milliseconds, so that times also meet."""
+        step = 1 if self.maybe(0.2) else 100
+        self.now += self.rng.randint(-(-low // step), high // step) * step
 
     def disturb(self):
         """Something that happens to running rounds: tables, controls, loss, ticks."""
@@ -455,7 +461,14 @@ class Scenario:
             "reviewer": self.rng.choice(["human-1", "human-2", "human-3", *self.names[:1]]),
             "verdict": self.rng.choice(["APPROVE"] * 4 + ["REJECT", "SEND_BACK"]),
         }
-        self.append("decisions", body)
+        self.append("decisions", body, timestamp=self.edge(pid, Round.due))
+
+    def edge(self, pid, of):
+        """Mostly now; at times the last moment of something, or the one after."""
+        round_ = self.partition.rounds[pid]
+        if round_.closing is None or self.maybe(0.9):
+            return self.now
+        return of(round_) + self.rng.choice([0, 1])
 
     def report(self, pid):
         result_id = f"res{self.rng.randrange(3)}"
@@ -467,7 +480,7 @@ class Scenario:
         }
         if self.maybe(0.4):
             body["corrects"] = f"res{self.rng.randrange(3)}"
-        self.append("results", body)
+        self.append("results", body, timestamp=self.edge(pid, Round.last_result))
 
     def run(self):
         """The whole story; True if both told the same."""

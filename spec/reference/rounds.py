@@ -69,7 +69,12 @@ class Round:
         )
 
     def due(self):
+        """When the present tier of reviewers ends."""
         return self.closing[1] + self.tier * self.policy["decision_deadline"]
+
+    def last_result(self):
+        """Until when results are taken."""
+        return self.closing[1] + self.policy["result_window"]
 
     def still_open_at(self, timestamp):
         """Whether a decision or result appended then is for an open round."""
