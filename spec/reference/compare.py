@@ -392,6 +392,10 @@ class Scenario:
 
     def pass_time(self, low, high):
         """Moves on, mostly by hundreds of milliseconds, so that times also meet."""
+        deadlines = [r.deadline for r in self.partition.open_rounds() if r.deadline > self.now]
+        if deadlines and self.maybe(0.01):
+            self.now = min(deadlines)
+            return
         step = 1 if self.maybe(0.2) else 100
         self.now += self.rng.randint(-(-low // step), high // step) * step
 
@@ -468,7 +472,8 @@ class Scenario:
         round_ = self.partition.rounds[pid]
         if round_.closing is None or self.maybe(0.9):
             return self.now
-        return of(round_) + self.rng.choice([0, 1])
+        edges = [of(round_), round_.deadline, round_.closing[1]]
+        return self.rng.choice(edges) + self.rng.choice([0, 1])
 
     def report(self, pid):
         result_id = f"res{self.rng.randrange(3)}"
