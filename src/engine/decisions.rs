@@ -11,7 +11,8 @@ use quorate_core::round::{Decided, TimedOut, decide, time_out};
 use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output, Record};
-use super::partition::{Kept, Partition, Refusal, check_key};
+use super::kept::{Kept, Refusal};
+use super::partition::{Partition, check_key};
 use super::rounds::{Ended, Slot};
 use super::tables::Tables;
 use crate::wire;

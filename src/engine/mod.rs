@@ -9,6 +9,7 @@ mod closing;
 mod decisions;
 mod gap;
 mod io;
+mod kept;
 mod lead;
 mod orphans;
 mod partition;

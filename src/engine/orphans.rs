@@ -3,13 +3,9 @@
 use std::collections::BTreeMap;
 
 use quorate_core::ids::{Offset, ProposalId, Timestamp};
-use quorate_core::reject::Reject;
 use quorate_core::round::ORPHAN_GRACE;
-use quorate_core::topic::Topic;
 
-use super::io::Output;
-use super::partition::{Kept, Partition, Refusal};
-use super::tables::Tables;
+use super::kept::Kept;
 
 /// Responses that may wait before reading pauses.
 const ORPHANS_MAX: usize = 20_000;
@@ -42,7 +38,7 @@ impl Orphans {
     }
 
     /// Takes the first one that no proposal at that stream time or later can be for.
-    fn take_expired(&mut self, proposals_time: Timestamp) -> Option<Kept> {
+    pub(super) fn take_expired(&mut self, proposals_time: Timestamp) -> Option<Kept> {
         let (&offset, &(time, id)) = self.by_offset.first_key_value()?;
         if proposals_time <= time.plus(ORPHAN_GRACE) {
             return None;
@@ -72,16 +68,5 @@ impl Orphans {
 
     pub(super) fn is_full(&self) -> bool {
         self.by_offset.len() > ORPHANS_MAX || self.bytes > ORPHAN_BYTES_MAX
-    }
-}
-
-impl Partition {
-    /// Refuses the responses whose proposals can no longer come in time.
-    pub(super) fn expire_orphans(&mut self, tables: &Tables, out: &mut Vec<Output>) {
-        let now = self.time(Topic::Proposals);
-        while let Some(kept) = self.orphans.take_expired(now) {
-            let refusal = Refusal::from(Reject::UnknownProposal);
-            out.push(self.dead_letter(tables, &kept.record(), refusal));
-        }
     }
 }

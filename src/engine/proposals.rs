@@ -15,7 +15,8 @@ use quorate_core::round::OpenRound;
 use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output, Record};
-use super::partition::{Judged, Partition, Refusal, check_key};
+use super::kept::{Judged, Refusal};
+use super::partition::{Partition, check_key};
 use super::rounds::{Live, Slot};
 use super::tables::Tables;
 

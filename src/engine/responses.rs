@@ -8,11 +8,21 @@ use quorate_core::round::{Heard, ORPHAN_GRACE, check_speaker, check_time};
 use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output, Record};
-use super::partition::{Judged, Kept, Partition, Refusal, check_key};
+use super::kept::{Judged, Kept, Refusal};
+use super::partition::{Partition, check_key};
 use super::rounds::Slot;
 use super::tables::Tables;
 
 impl Partition {
+    /// Refuses the responses whose proposals can no longer come in time.
+    pub(super) fn expire_orphans(&mut self, tables: &Tables, out: &mut Vec<Output>) {
+        let now = self.time(Topic::Proposals);
+        while let Some(kept) = self.orphans.take_expired(now) {
+            let refusal = Refusal::from(Reject::UnknownProposal);
+            out.push(self.dead_letter(tables, &kept.record(), refusal));
+        }
+    }
+
     /// Closes the rounds whose deadlines the record's stream time has passed.
     pub(super) fn close_due(
         &mut self,

@@ -8,7 +8,8 @@ use quorate_core::topic::Topic;
 use quorate_core::trust;
 
 use super::io::{Output, Record};
-use super::partition::{Kept, Partition, Refusal, check_key};
+use super::kept::{Kept, Refusal};
+use super::partition::{Partition, check_key};
 use super::rounds::{Ended, Slot};
 use super::tables::Tables;
 

@@ -7,7 +7,7 @@ use quorate_core::ids::{AgentId, Offset, ProposalId, Timestamp};
 use quorate_core::records::{Closed, Policy, Round, RoundState};
 use quorate_core::round::{OpenRound, REMEMBERED_MIN, due};
 
-use super::partition::Kept;
+use super::kept::Kept;
 
 /// Other rounds on the same subject that a package lists.
 const RELATED_MAX: usize = 16;

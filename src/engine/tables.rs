@@ -12,6 +12,7 @@ use quorate_core::ids::{AgentId, Offset, Timestamp};
 use quorate_core::records::{Agent, Pins, Policy, Start, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
+use serde::de::DeserializeOwned;
 
 use super::io::trust_key;
 use crate::wire::{self, Codec};
@@ -72,44 +73,23 @@ impl Tables {
             .and_then(|key| std::str::from_utf8(key).ok())
             .ok_or(Reject::KeyMismatch)?;
         match topic {
-            Topic::Agents => self.apply_agent(codec, offset, key, value),
-            Topic::Policies => self.apply_policy(codec, offset, key, value),
-            _ => self.apply_score(codec, offset, key, value),
+            Topic::Agents => self.list(offset, key, read(codec, value)?),
+            Topic::Policies => self.enact(offset, key, read(codec, value)?),
+            _ => self.trust(offset, key, read(codec, value)?),
         }
     }
 
-    fn apply_agent(
-        &mut self,
-        codec: &Codec,
-        offset: Offset,
-        key: &str,
-        value: &[u8],
-    ) -> Result<(), Reject> {
-        let (agent, _) = codec
-            .decode::<Agent>(value)
-            .map_err(|error| error.reject())?;
+    fn list(&mut self, offset: Offset, key: &str, agent: Agent) -> Result<(), Reject> {
         same_key(key, agent.agent_id.as_str())?;
         agent.check().map_err(|_| Reject::Malformed)?;
-        let of_principal = self
-            .by_principal
-            .entry(agent.principal.clone())
-            .or_default();
-        of_principal.insert(agent.agent_id.clone());
+        let of_principal = self.by_principal.entry(agent.principal.clone());
+        of_principal.or_default().insert(agent.agent_id.clone());
         let versions = self.agents.entry(agent.agent_id.clone()).or_default();
         versions.push((offset, Arc::new(agent)));
         Ok(())
     }
 
-    fn apply_policy(
-        &mut self,
-        codec: &Codec,
-        offset: Offset,
-        key: &str,
-        value: &[u8],
-    ) -> Result<(), Reject> {
-        let (policy, _) = codec
-            .decode::<Policy>(value)
-            .map_err(|error| error.reject())?;
+    fn enact(&mut self, offset: Offset, key: &str, policy: Policy) -> Result<(), Reject> {
         same_key(key, &policy.pattern)?;
         policy.check().map_err(|_| Reject::Malformed)?;
         let digest = wire::policy_digest(&policy).map_err(|error| error.reject())?;
@@ -121,16 +101,7 @@ impl Tables {
         Ok(())
     }
 
-    fn apply_score(
-        &mut self,
-        codec: &Codec,
-        offset: Offset,
-        key: &str,
-        value: &[u8],
-    ) -> Result<(), Reject> {
-        let (score, _) = codec
-            .decode::<TrustScore>(value)
-            .map_err(|error| error.reject())?;
+    fn trust(&mut self, offset: Offset, key: &str, score: TrustScore) -> Result<(), Reject> {
         same_key(key, &trust_key(&score))?;
         let of_domain = self.scores.entry(score.trust_domain.clone()).or_default();
         let versions = of_domain.entry(score.agent_id.clone()).or_default();
@@ -225,6 +196,11 @@ impl Tables {
             versions.drain(..reachable.saturating_sub(1));
         }
     }
+}
+
+fn read<T: wire::Record + DeserializeOwned>(codec: &Codec, value: &[u8]) -> Result<T, Reject> {
+    let (record, _) = codec.decode(value).map_err(|error| error.reject())?;
+    Ok(record)
 }
 
 fn same_key(key: &str, id: &str) -> Result<(), Reject> {

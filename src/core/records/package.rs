@@ -6,9 +6,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::input::{Proposal, Verdict};
-use super::outcome::{Coordinates, DecisionPart};
+use super::outcome::{Coordinates, DecisionPart, Judged};
 use super::policy::OnDecisionTimeout;
-use super::round::Approval;
 use crate::ids::{AgentId, Bytes, Digest, ProposalId, Timestamp};
 use crate::millionths::Millionths;
 
@@ -30,7 +29,7 @@ pub struct DecisionPackage {
     /// Reviewers who must approve.
     pub approvals_needed: i32,
     /// Those who did so far.
-    pub approvals: Vec<Approval>,
+    pub approvals: Vec<Judged>,
     /// Other rounds on the same subject, as far as known.
     pub related: Vec<ProposalId>,
     /// Where on the log the round was decided.

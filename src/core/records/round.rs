@@ -89,7 +89,7 @@ pub struct Closed {
     /// Tier of the escalation, 1 to 3; 0 if the round never escalated.
     pub tier: i32,
     /// Approvals of the package so far.
-    pub approvals: Vec<Approval>,
+    pub approvals: Vec<Judged>,
     /// Agents whose ballots were counted, abstentions included; sorted.
     pub voters: Vec<AgentId>,
     /// What each counted agent starts from, fixed at the pins; sorted by agent.
@@ -97,9 +97,6 @@ pub struct Closed {
     /// The result in force.
     pub settlement: Option<Settlement>,
 }
-
-/// An approval that counts towards those needed.
-pub type Approval = Judged;
 
 /// The result in force for a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
