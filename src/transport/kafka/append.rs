@@ -5,6 +5,7 @@
 //! client's own default is not Java's.
 
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use quorate_core::topic::Topic;
@@ -15,6 +16,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::connection::{PATIENCE, note};
 use super::{Connection, Error};
+
+/// How long to wait before looking again whether the brokers have answered.
+const LOOK: Duration = Duration::from_micros(500);
 
 /// Where a record came to lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +171,8 @@ where
         match producer.send(record) {
             Ok(()) => return Ok(()),
             Err((error, back)) if error == full => {
-                producer.poll(Duration::from_millis(1));
+                producer.poll(Duration::ZERO);
+                thread::sleep(LOOK);
                 record = back;
             }
             Err((error, _)) => return Err(error),
@@ -177,14 +182,21 @@ where
 
 /// Serves a producer until nothing is under way; whether it came to that within the time.
 ///
-/// Not `flush`, which looks in steps of 100 ms.
+/// Not `flush`, which looks in steps of 100 ms, nor `poll` with a time, which spins through the
+/// last millisecond of it.
 pub(super) fn drain<C: ProducerContext>(producer: &BaseProducer<C>, patience: Duration) -> bool {
     let until = Instant::now() + patience;
-    while producer.in_flight_count() > 0 {
-        if Instant::now() > until {
-            return false;
+    let mut left = producer.in_flight_count();
+    while left > 0 {
+        producer.poll(Duration::ZERO);
+        let now = producer.in_flight_count();
+        if now == left {
+            if Instant::now() > until {
+                return false;
+            }
+            thread::sleep(LOOK);
         }
-        producer.poll(Duration::from_millis(1));
+        left = now;
     }
     producer.poll(Duration::ZERO);
     true
