@@ -75,9 +75,12 @@ fn propose(house: &House, domain: &str, stakes: &str) -> String {
 /// A round that all three endorse; its last outcome so far.
 fn endorsed(house: &House, stakes: &str) -> (String, Value) {
     let id = propose(house, "pay", stakes);
-    for agent in EXPERTS {
-        house.respond(&id, agent, "endorse", "0.9");
-    }
+    std::thread::scope(|scope| {
+        for agent in EXPERTS {
+            let id = &id;
+            scope.spawn(move || house.respond(id, agent, "endorse", "0.9"));
+        }
+    });
     let outcome = house.records("outcomes", Some(&id), 1).remove(0);
     (id, outcome)
 }
