@@ -116,6 +116,9 @@ pub(super) fn append_time(message: &BorrowedMessage<'_>) -> Option<Timestamp> {
 pub struct Reader {
     connection: Connection,
     consumer: BaseConsumer<Quiet>,
+    /// For questions. Asked by the one that reads, they would wait behind its fetches, which
+    /// brokers hold back until there is something to send.
+    asker: BaseConsumer<Quiet>,
 }
 
 /// A consumer's context that takes the end of a partition as news, not as an error.
@@ -150,15 +153,19 @@ impl Reader {
     pub(super) fn of_group(connection: &Connection, group: &str) -> Result<Self, Error> {
         let mut config = connection.reader(group);
         config.set("enable.partition.eof", "true");
+        let client = || {
+            config
+                .create_with_context(Quiet)
+                .map_err(Error::kafka("make a consumer"))
+        };
         Ok(Self {
             connection: connection.clone(),
-            consumer: config
-                .create_with_context(Quiet)
-                .map_err(Error::kafka("make a consumer"))?,
+            consumer: client()?,
+            asker: client()?,
         })
     }
 
-    /// The client itself.
+    /// The client that reads.
     pub(super) const fn consumer(&self) -> &BaseConsumer<Quiet> {
         &self.consumer
     }
@@ -212,7 +219,7 @@ impl Reader {
     /// [`Error::Kafka`] if no broker answers.
     pub fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
         let name = self.connection.topic(topic);
-        self.consumer
+        self.asker
             .fetch_watermarks(&name, partition, PATIENCE)
             .map_err(Error::kafka(format!("ask for the end of `{name}`")))
     }
@@ -243,11 +250,11 @@ impl Reader {
     ) -> Result<(), Error> {
         let mut position = from;
         let mut moved = Instant::now();
-        // Whether what is committed was known to reach the end before reading last started.
-        let mut reachable = false;
         if position >= end {
             return Ok(());
         }
+        // Whether what is committed was known to reach the end before reading last started.
+        let mut reachable = self.ends(topic, partition)?.1 >= end;
         self.go_to(&[(topic, partition, Start::At(position))])?;
         while position < end {
             match self.poll(LOOK)? {
