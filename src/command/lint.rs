@@ -8,6 +8,7 @@ use quorate_core::lint::{Finding, Severity, lint};
 use quorate_core::records::Agent;
 use serde::Serialize;
 
+use super::Output;
 use crate::wire::{self, files};
 
 /// Says what policies can and cannot reach.
@@ -18,9 +19,9 @@ pub struct Lint {
     /// The agents' file to lint them with; without one nobody is at hand.
     #[arg(long, value_name = "FILE")]
     electorate: Option<PathBuf>,
-    /// Prints the findings as JSON.
-    #[arg(long)]
-    json: bool,
+    /// Words for people, or JSON for machines.
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
 }
 
 /// The findings of one policy.
@@ -37,7 +38,7 @@ impl Lint {
     /// If a file cannot be read, or a policy or agent in it is not sound.
     pub fn call(&self) -> anyhow::Result<ExitCode> {
         let linted = self.lint()?;
-        if self.json {
+        if self.output == Output::Json {
             println!("{}", wire::json::to_string_pretty(&linted)?);
         } else {
             print!("{}", words(&linted));
@@ -106,7 +107,7 @@ mod tests {
         Lint {
             file,
             electorate: Some(electorate),
-            json: false,
+            output: Output::Text,
         }
         .lint()
         .unwrap()

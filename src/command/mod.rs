@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
 use crate::telemetry;
@@ -52,6 +52,16 @@ struct Global {
     /// What the names of topics begin with
     #[arg(long, global = true)]
     prefix: Option<String>,
+}
+
+/// How what a verb answers looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Words and tables for people.
+    #[default]
+    Text,
+    /// JSON for machines.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

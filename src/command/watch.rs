@@ -11,7 +11,7 @@ use quorate_core::records::{DeadLetter, DecisionPackage, Outcome, Proposal, Trus
 use quorate_core::topic::Topic;
 use serde_json::{Value, json};
 
-use super::client;
+use super::{Output, client};
 use crate::config::Config;
 use crate::transport::kafka::{Reader, Schemas, Start, Stored, partitions};
 use crate::wire::{Codec, Error, json as text};
@@ -44,7 +44,7 @@ pub(super) struct Watch {
     timeout: Option<f64>,
     /// Lines for people or for machines
     #[arg(long, value_enum, default_value = "text")]
-    output: Look,
+    output: Output,
 }
 
 /// What can be watched.
@@ -55,13 +55,6 @@ enum Watched {
     Escalations,
     DeadLetters,
     Trust,
-}
-
-/// How a line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Look {
-    Text,
-    Json,
 }
 
 impl Watched {
@@ -190,8 +183,8 @@ impl Watch {
             }
         };
         Ok(Some(match self.output {
-            Look::Text => line,
-            Look::Json => in_place(stored, &record).to_string(),
+            Output::Text => line,
+            Output::Json => in_place(stored, &record).to_string(),
         }))
     }
 }

@@ -11,6 +11,7 @@ use anyhow::Context;
 use quorate_core::records::DecisionPart;
 use serde::Serialize;
 
+use super::Output;
 use crate::wire;
 use case::Case;
 pub use case::{CaseError, Refused};
@@ -21,9 +22,9 @@ use flips::Flip;
 pub struct Resolve {
     /// The case; `-` reads it from standard input.
     file: PathBuf,
-    /// Prints the decision part, the refusals and what would have flipped it as JSON.
-    #[arg(long)]
-    json: bool,
+    /// Words for people, or JSON for machines.
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
 }
 
 /// What a case came to.
@@ -44,7 +45,7 @@ impl Resolve {
         let text = super::input(&self.file)?;
         let report =
             report(&text).with_context(|| format!("cannot resolve `{}`", self.file.display()))?;
-        if self.json {
+        if self.output == Output::Json {
             println!("{}", wire::json::to_string_pretty(&report)?);
         } else {
             print!("{}", words::of(&report));
