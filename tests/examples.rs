@@ -516,3 +516,25 @@ fn every_case_in_examples_resolves_from_the_command_line() {
         assert!(words.starts_with(status), "{file}: {words}");
     }
 }
+
+#[test]
+fn a_reader_who_has_had_enough_of_an_answer_is_no_failure() {
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_quorate"))
+        .args([
+            "policies",
+            "lint",
+            "config/policies/fraud.toml",
+            "--output",
+            "json",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(run.stdout.take());
+    let ended = run.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.is_empty(), "{said}");
+    assert!(ended.status.success());
+}

@@ -28,7 +28,7 @@ impl Agents {
             .into_iter()
             .map(|agent| (agent.agent_id.to_string(), agent))
             .collect();
-        client::print_applied(&Client::open(config)?.apply(records)?);
+        client::print_applied(&Client::open(config)?.apply(records)?)?;
         Ok(())
     }
 }

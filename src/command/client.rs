@@ -1,6 +1,7 @@
 //! What verbs at the edge share: reading a record's JSON, appending it, reading a table.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,23 +126,25 @@ impl Client {
 }
 
 /// Prints what applying did, a line each.
-pub(super) fn print_applied(applied: &[(String, bool)]) {
+pub(super) fn print_applied(applied: &[(String, bool)]) -> io::Result<()> {
     for (key, changed) in applied {
         let change = if *changed { "written" } else { "unchanged" };
-        println!("{key}: {change}");
+        super::answer(&format!("{key}: {change}"))?;
     }
+    Ok(())
 }
 
 /// Prints where a record lies: its id, then topic, partition and offset.
-pub(super) fn print_appended(id: &str, appended: &[Appended]) {
+pub(super) fn print_appended(id: &str, appended: &[Appended]) -> io::Result<()> {
     for place in appended {
         let Appended {
             topic,
             partition,
             offset,
         } = place;
-        println!("{id} {topic}/{partition}@{offset}");
+        super::answer(&format!("{id} {topic}/{partition}@{offset}"))?;
     }
+    Ok(())
 }
 
 /// A record in the making: a file's JSON, with flags laid over it.

@@ -56,7 +56,7 @@ impl Decide {
         let decision: Decision = from_value_strict(&value).context("not a decision")?;
         let (id, key) = (decision.decision_id.clone(), decision.proposal_id.clone());
         let appended = Client::open(config)?.append(&[(key.as_str(), decision)])?;
-        client::print_appended(&id, &appended);
+        client::print_appended(&id, &appended)?;
         Ok(())
     }
 }

@@ -39,9 +39,9 @@ impl Lint {
     pub fn call(&self) -> anyhow::Result<ExitCode> {
         let linted = self.lint()?;
         if self.output == Output::Json {
-            println!("{}", wire::json::to_string_pretty(&linted)?);
+            super::answer(&wire::json::to_string_pretty(&linted)?)?;
         } else {
-            print!("{}", words(&linted));
+            super::answer(words(&linted).trim_end())?;
         }
         let mut findings = linted.iter().flat_map(|linted| &linted.findings);
         let fails = findings.any(|finding| finding.severity == Severity::Error);

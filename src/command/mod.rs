@@ -17,7 +17,7 @@ mod schemas;
 mod topics;
 mod watch;
 
-use std::io::Read as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -99,11 +99,23 @@ enum Verb {
 pub fn main() -> ExitCode {
     match call(Cli::parse()) {
         Ok(code) => code,
+        // Whoever read the answer has had enough of it.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("quorate: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Prints a line, or lines, of a verb's answer.
+fn answer(text: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
 }
 
 fn call(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -129,7 +141,7 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
 fn input(file: &Path) -> anyhow::Result<String> {
     if file == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin()
+        io::stdin()
             .read_to_string(&mut text)
             .context("cannot read standard input")?;
         return Ok(text);

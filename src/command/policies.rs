@@ -48,7 +48,7 @@ fn apply(file: &Path, config: &Config) -> anyhow::Result<ExitCode> {
         .into_iter()
         .map(|policy| (policy.pattern.clone(), policy))
         .collect();
-    client::print_applied(&client.apply(records)?);
+    client::print_applied(&client.apply(records)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,7 +70,7 @@ fn print_findings(client: &Client, policies: &[Policy]) -> anyhow::Result<()> {
     for policy in policies {
         for finding in lint(policy, &others, &agents, &scores) {
             let severity = format!("{:?}", finding.severity).to_lowercase();
-            println!("{}: {severity}: {}", policy.pattern, finding.text);
+            super::answer(&format!("{}: {severity}: {}", policy.pattern, finding.text))?;
         }
     }
     Ok(())

@@ -84,7 +84,7 @@ impl Propose {
         let proposal: Proposal = from_value_strict(&value).context("not a proposal")?;
         let id = proposal.proposal_id.clone();
         let appended = Client::open(config)?.append(&[(id.as_str(), proposal)])?;
-        client::print_appended(&id, &appended);
+        client::print_appended(&id, &appended)?;
         Ok(())
     }
 }

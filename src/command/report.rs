@@ -53,7 +53,7 @@ impl Report {
         let result: Turned = from_value_strict(&value).context("not a result")?;
         let (id, key) = (result.result_id.clone(), result.proposal_id.clone());
         let appended = Client::open(config)?.append(&[(key.as_str(), result)])?;
-        client::print_appended(&id, &appended);
+        client::print_appended(&id, &appended)?;
         Ok(())
     }
 }

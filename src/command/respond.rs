@@ -67,7 +67,7 @@ impl Respond {
         let response: Response<'_> = from_value_strict(&value).context("not a response")?;
         let (id, key) = (response.response_id.clone(), response.proposal_id.clone());
         let appended = Client::open(config)?.append(&[(&*key, response)])?;
-        client::print_appended(&id, &appended);
+        client::print_appended(&id, &appended)?;
         Ok(())
     }
 }

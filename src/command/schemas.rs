@@ -29,7 +29,7 @@ impl Schemas {
             Self::Export { directory } => {
                 let cannot = || format!("cannot write to `{}`", directory.display());
                 for path in schemas::export(&directory).with_context(cannot)? {
-                    println!("{}", path.display());
+                    super::answer(&format!("{}", path.display()))?;
                 }
                 Ok(())
             }
@@ -47,7 +47,10 @@ fn register(config: &Config) -> anyhow::Result<()> {
         } else {
             "unchanged"
         };
-        println!("{}: id {}, {change}", registered.subject, registered.id);
+        super::answer(&format!(
+            "{}: id {}, {change}",
+            registered.subject, registered.id
+        ))?;
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ impl Topics {
         let connection = client::connection(config)?;
         let applied = client::runtime()?.block_on(kafka::apply(&connection, &layout))?;
         for (topic, change) in applied {
-            println!("{}: {change}", connection.topic(topic));
+            super::answer(&format!("{}: {change}", connection.topic(topic)))?;
         }
         Ok(())
     }

@@ -46,9 +46,9 @@ impl Resolve {
         let report =
             report(&text).with_context(|| format!("cannot resolve `{}`", self.file.display()))?;
         if self.output == Output::Json {
-            println!("{}", wire::json::to_string_pretty(&report)?);
+            super::answer(&wire::json::to_string_pretty(&report)?)?;
         } else {
-            print!("{}", words::of(&report));
+            super::answer(words::of(&report).trim_end())?;
         }
         Ok(())
     }
