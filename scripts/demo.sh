@@ -9,7 +9,8 @@ need() {
   command -v "$1" > /dev/null && return
   if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
     echo "== installing $2"
-    apt-get install -y -q "$2" > /dev/null
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" > /dev/null
   else
     echo "\`$1\` is missing; install it (Debian: $2)" >&2
     exit 1
@@ -24,7 +25,7 @@ cargo build --locked --quiet
 if [ ! -e "$cache/venv/.complete" ]; then
   echo "== fetching the Python agent's client"
   python3 -m venv "$cache/venv"
-  "$cache/venv/bin/pip" install --quiet confluent-kafka
+  "$cache/venv/bin/pip" install --quiet confluent-kafka==2.16.1
   touch "$cache/venv/.complete"
 fi
 exec python3 scripts/demo.py "${CARGO_TARGET_DIR:-target}/debug/quorate" "$cache/venv/bin/python"
