@@ -20,7 +20,9 @@ demo demo-kafka:
 .PHONY: test
 test: lint pure
 	@echo "== tests: Kafka and a schema registry are started where no others are named"
-	REFERENCE_ROUNDS=100000 cargo test --locked
+	cargo test --locked
+	@echo "== a hundred thousand random rounds through both implementations"
+	REFERENCE_ROUNDS=100000 cargo test --locked --test main reference
 	@echo "== the second implementation, in Python"
 	cd spec && $(PYTHON) -m unittest discover -q -s reference/tests -t .
 	cd spec && $(PYTHON) -m reference.vectors vectors

@@ -156,6 +156,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::samples::cases;
 
     fn compare(left: &str, right: &str) -> Ordering {
         Decimal::parse(left)
@@ -233,6 +234,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
         fn order_is_that_of_integers_scaled_alike(
             (a, b) in (-2000_i64..2000, -2000_i64..2000),
