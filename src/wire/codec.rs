@@ -19,11 +19,10 @@ use super::digest::{datum, sha256};
 use super::schemas::{self, Shape};
 use super::{Error, Kind, Record, resolution};
 
-/// Longest value of an input (a proposal, response, control record, decision or result), framing
-/// included, in bytes.
+/// Longest datum of an input (a proposal, response, control record, decision or result), in bytes.
 pub const MAX_INPUT: usize = 64 * 1024;
-/// Longest value of any other kind, framing included, in bytes: a round of 2,500 ballots with
-/// its package takes less than half of it.
+/// Longest datum of any other kind, in bytes: a round of 2,500 ballots with its package takes less
+/// than half of it.
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
 /// Deepest nesting followed; the deepest of the built-in schemas is half of it.
 const MAX_DEPTH: usize = 24;
@@ -220,13 +219,15 @@ impl std::fmt::Display for Name {
     }
 }
 
+/// The framing header does not count: a record is the same on every transport, so it must not be
+/// too large on one of them only.
 fn within_limit(kind: Kind, value: &[u8]) -> Result<(), Error> {
     let limit = if kind.is_input() {
         MAX_INPUT
     } else {
         MAX_OUTPUT
     };
-    let length = value.len();
+    let length = unframed(value).map_or(value.len(), <[u8]>::len);
     if length > limit {
         return Err(Error::TooLarge { length, limit });
     }

@@ -4,7 +4,7 @@ use quorate_core::records::{Agent, Proposal, Response};
 use quorate_core::reject::Reject;
 use serde::Deserialize;
 
-use super::codec::{MAX_INPUT, MAX_OUTPUT};
+use super::codec::{MAX_INPUT, MAX_OUTPUT, unframed};
 use super::samples::{Dice, for_kind, framed, sample};
 use super::{Codec, Kind, Record, schemas};
 
@@ -268,11 +268,11 @@ fn what_is_too_large_to_be_read_is_not_written() {
     let value = with_evidence(&[0]);
     let codec = Codec::single_object();
     let (mut response, _) = codec.decode::<Response<'_>>(&value).unwrap();
-    let room = MAX_INPUT - value.len();
+    let room = MAX_INPUT - unframed(&value).unwrap().len();
     // The length takes two more bytes than that of no text.
     response.reasoning = "x".repeat(room - 2).into();
     let largest = codec.encode(&response).unwrap();
-    assert_eq!(largest.len(), MAX_INPUT);
+    assert_eq!(unframed(&largest).unwrap().len(), MAX_INPUT);
     assert_eq!(refused::<Response<'_>>(&largest), None);
     response.reasoning.to_mut().push('x');
     let refusal = codec.encode(&response).unwrap_err();
