@@ -4,11 +4,10 @@
 //! does not depend on what was read first.
 
 use quorate_core::ids::{Offset, Timestamp};
-use quorate_core::round::ORPHAN_GRACE;
+use quorate_core::round::{ORPHAN_GRACE, OpenRound};
 use quorate_core::topic::Topic;
 
 use super::partition::Partition;
-use super::rounds::Live;
 
 /// A gap in the responses: rounds whose spans reach into it have lost input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +32,16 @@ impl Loss {
         (Offset(self.below.0.saturating_sub(1)), self.since)
     }
 
-    /// Marks a round that reaches into the gap, once it is known how far that reaches.
-    pub(super) fn mark(&self, live: &mut Live) {
-        let opening = &live.round.opening;
+    /// Marks a round that reaches into the gap, once it is known how far that reaches; says
+    /// whether it does.
+    pub(super) fn mark(&self, round: &mut OpenRound) -> bool {
+        let opening = &round.opening;
         let reaches = self.touches(opening.proposal_time) && self.since <= opening.deadline;
-        if self.until.is_some() && reaches {
-            live.round.lose_input();
-            let (offset, time) = self.place();
-            live.touch(offset, time);
+        let marked = self.until.is_some() && reaches;
+        if marked {
+            round.lose_input();
         }
+        marked
     }
 }
 
@@ -67,8 +67,11 @@ impl Partition {
         };
         lost.until = Some(now);
         let lost = *lost;
-        for live in self.rounds.open_rounds_mut() {
-            lost.mark(live);
+        for id in self.rounds.open_ids() {
+            let live = self.rounds.live_mut(&id);
+            if live.is_some_and(|live| lost.mark(&mut live.round)) {
+                self.rounds.touch(&id, lost.place());
+            }
         }
     }
 }

@@ -169,9 +169,8 @@ impl Partition {
             round.await_agents(awaited.into_iter());
         }
         let mut live = Live { round, first: None };
-        if let Some(lost) = self.lost {
-            lost.mark(&mut live);
-        }
+        let gap = self.lost.filter(|lost| lost.mark(&mut live.round));
+        live.first = gap.map(|lost| lost.place());
         let state = RoundState::Open;
         let opening = live.round.opening.clone();
         out.push(Output::Round(Box::new(Round {

@@ -10,7 +10,7 @@ use quorate_core::topic::Topic;
 use super::io::{Halt, Output, Record};
 use super::kept::{Judged, Kept, Refusal};
 use super::partition::{Partition, check_key};
-use super::rounds::Slot;
+use super::rounds::{Live, Slot};
 use super::tables::Tables;
 
 impl Partition {
@@ -138,7 +138,7 @@ impl Partition {
         };
         let heard = live.round.hear(response, digest, at, agent, standing)?;
         if heard == Heard::Said {
-            live.touch(record.offset, at);
+            self.rounds.touch(&id, (record.offset, at));
         }
         Ok(heard)
     }
@@ -166,7 +166,7 @@ impl Partition {
         tables: &Tables,
         agent: &str,
         table_offset: Offset,
-        (offset, time): (Offset, Timestamp),
+        place: (Offset, Timestamp),
     ) -> Result<(), Reject> {
         let listed = tables
             .agent(agent, table_offset)
@@ -177,10 +177,12 @@ impl Partition {
         // INVARIANT: a round opened from here on has pins at or after the table's offset, so the
         // order need not be kept for it.
         self.pins.agents = self.pins.agents.max(table_offset);
-        for live in self.rounds.open_rounds_mut() {
-            if live.round.opening.pins.agents < table_offset {
+        for id in self.rounds.open_ids() {
+            let live = self.rounds.live_mut(&id);
+            let bound = |live: &&mut Live| live.round.opening.pins.agents < table_offset;
+            if let Some(live) = live.filter(bound) {
                 live.round.suspend_agent(listed.agent_id.clone());
-                live.touch(offset, time);
+                self.rounds.touch(&id, place);
             }
         }
         Ok(())
@@ -191,7 +193,7 @@ impl Partition {
         tables: &Tables,
         pattern: &str,
         table_offset: Offset,
-        (offset, time): (Offset, Timestamp),
+        place: (Offset, Timestamp),
     ) -> Result<(), Reject> {
         let policy = tables
             .policy(pattern, table_offset)
@@ -200,11 +202,15 @@ impl Partition {
             return Err(Reject::ControlRefused);
         }
         self.pins.policies = self.pins.policies.max(table_offset);
-        for live in self.rounds.open_rounds_mut() {
-            let opening = &live.round.opening;
-            if opening.pattern == pattern && opening.pins.policies < table_offset {
+        for id in self.rounds.open_ids() {
+            let live = self.rounds.live_mut(&id);
+            let bound = |live: &&mut Live| {
+                let opening = &live.round.opening;
+                opening.pattern == pattern && opening.pins.policies < table_offset
+            };
+            if let Some(live) = live.filter(bound) {
                 live.round.suspend_pattern();
-                live.touch(offset, time);
+                self.rounds.touch(&id, place);
             }
         }
         Ok(())

@@ -17,6 +17,8 @@ const RELATED_MAX: usize = 16;
 pub(super) struct Rounds {
     slots: BTreeMap<ProposalId, Slot>,
     deadlines: BTreeSet<(Timestamp, ProposalId)>,
+    /// Open rounds by the first record of `acp.responses` that changed them.
+    heard: BTreeSet<(Offset, Timestamp, ProposalId)>,
     dues: BTreeSet<(Timestamp, ProposalId)>,
     forgotten: BTreeSet<(Timestamp, ProposalId)>,
     /// Rounds whose deadlines `acp.proposals` has not passed, whether they are still open or not.
@@ -90,16 +92,29 @@ impl Rounds {
         }
     }
 
-    pub(super) fn open_rounds_mut(&mut self) -> impl Iterator<Item = &mut Live> {
-        self.slots.values_mut().filter_map(|slot| match slot {
-            Slot::Open(live) => Some(&mut **live),
-            Slot::Ended(_) => None,
-        })
+    /// The open rounds, in the order of their deadlines.
+    pub(super) fn open_ids(&self) -> Vec<ProposalId> {
+        self.deadlines.iter().map(|(_, id)| *id).collect()
+    }
+
+    /// Notes that a record of `acp.responses` changed an open round.
+    pub(super) fn touch(&mut self, id: &ProposalId, place: (Offset, Timestamp)) {
+        let Some(live) = self.live_mut(id) else {
+            return;
+        };
+        let first = live.first.map_or(place, |first| first.min(place));
+        if let Some((offset, time)) = live.first.replace(first) {
+            self.heard.remove(&(offset, time, *id));
+        }
+        self.heard.insert((first.0, first.1, *id));
     }
 
     pub(super) fn open(&mut self, live: Live) {
         let (id, opening) = (live.round.proposal_id, &live.round.opening);
         self.deadlines.insert((opening.deadline, id));
+        if let Some((offset, time)) = live.first {
+            self.heard.insert((offset, time, id));
+        }
         let (deadline, proposer) = (opening.deadline, opening.proposer.clone());
         self.count(deadline, id, proposer);
         let subject = live.round.proposal.action.subject.clone();
@@ -117,6 +132,9 @@ impl Rounds {
         };
         let opening = &live.round.opening;
         self.deadlines.remove(&(opening.deadline, *id));
+        if let Some((offset, time)) = live.first {
+            self.heard.remove(&(offset, time, *id));
+        }
         self.forget_subject(&live.round.proposal.action.subject, id);
         Some(*live)
     }
@@ -256,7 +274,7 @@ impl Rounds {
 
     /// The first record of `acp.responses` an open round rests on.
     pub(super) fn first_heard(&self) -> Option<(Offset, Timestamp)> {
-        self.live().filter_map(|live| live.first).min()
+        self.heard.first().map(|(offset, time, _)| (*offset, *time))
     }
 
     /// The first result that is parked with an escalated round.
@@ -286,16 +304,6 @@ impl Rounds {
 
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.deadlines.len(), self.dues.len())
-    }
-}
-
-impl Live {
-    /// Notes that a record of `acp.responses` changed the round.
-    pub(super) fn touch(&mut self, offset: Offset, time: Timestamp) {
-        self.first = Some(
-            self.first
-                .map_or((offset, time), |first| first.min((offset, time))),
-        );
     }
 }
 
