@@ -13,7 +13,7 @@ use quorate_core::topic::Topic;
 use super::io::{Halt, Output, Record};
 use super::kept::{Kept, Refusal};
 use super::partition::{Partition, check_key};
-use super::rounds::{Ended, Slot};
+use super::rounds::Ended;
 use super::tables::Tables;
 use crate::wire;
 
@@ -216,11 +216,5 @@ impl Partition {
             self.settle_or_refuse(tables, &kept, ended, out);
         }
         Ok(())
-    }
-
-    /// Whether a round waits for a human.
-    #[must_use]
-    pub fn is_escalated(&self, id: &ProposalId) -> bool {
-        matches!(self.rounds.get(id), Some(Slot::Ended(ended)) if ended.due().is_some())
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use quorate_core::ids::{AgentId, Bytes, Offset, ProposalId, Timestamp};
+use quorate_core::ids::{AgentId, Bytes, Offset, Timestamp};
 use quorate_core::records::{DeadLetter, Pins, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
@@ -322,24 +322,6 @@ impl Partition {
     #[must_use]
     pub const fn pins(&self) -> Pins {
         self.pins
-    }
-
-    /// The lowest pin of `acp.trust` an open round rests on; none if none is open.
-    #[must_use]
-    pub fn lowest_trust_pin(&self) -> Option<Offset> {
-        self.rounds.lowest_trust_pin()
-    }
-
-    /// How many rounds are open, and how many wait for a human.
-    #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
-        self.rounds.counts()
-    }
-
-    /// Whether a round is known, in whatever state.
-    #[must_use]
-    pub fn knows(&self, id: &ProposalId) -> bool {
-        self.rounds.contains(id)
     }
 }
 

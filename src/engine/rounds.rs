@@ -286,25 +286,6 @@ impl Rounds {
         });
         parked.map(|kept| (kept.offset, kept.time)).min()
     }
-
-    pub(super) fn lowest_trust_pin(&self) -> Option<Offset> {
-        self.live().map(|live| live.round.opening.pins.trust).min()
-    }
-
-    fn live(&self) -> impl Iterator<Item = &Live> {
-        let open = self
-            .deadlines
-            .iter()
-            .filter_map(|(_, id)| self.slots.get(id));
-        open.filter_map(|slot| match slot {
-            Slot::Open(live) => Some(&**live),
-            Slot::Ended(_) => None,
-        })
-    }
-
-    pub(super) fn counts(&self) -> (usize, usize) {
-        (self.deadlines.len(), self.dues.len())
-    }
 }
 
 impl Rounds {

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use super::io::trust_key;
 use crate::wire::{self, Codec};
 
-/// The tables, each with every version since the oldest that an open round may have pinned.
+/// The tables, each with every version that was read: a round taken over may have pinned any.
 #[derive(Clone, Debug)]
 pub struct Tables {
     agents: BTreeMap<AgentId, Versions<Agent>>,
@@ -187,14 +187,6 @@ impl Tables {
             Some((&**other, &**score))
         });
         electorate::inherited(agent, with_agents)
-    }
-
-    /// Forgets versions of scores that no pin at or after this one can reach.
-    pub fn forget_scores_before(&mut self, pin: Offset) {
-        for versions in self.scores.values_mut().flat_map(BTreeMap::values_mut) {
-            let reachable = versions.partition_point(|(offset, _)| *offset <= pin);
-            versions.drain(..reachable.saturating_sub(1));
-        }
     }
 }
 
