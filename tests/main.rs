@@ -10,6 +10,7 @@
 mod examples;
 mod golden;
 mod kafka;
+mod operators;
 mod reference;
 mod schemas;
 mod support;

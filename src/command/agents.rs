@@ -1,11 +1,13 @@
 //! `quorate agents`: who takes part.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use quorate_core::records::Agent;
 
 use super::client::{self, Client};
+use super::{Output, in_force};
 use crate::config::Config;
 use crate::wire::files;
 
@@ -17,18 +19,47 @@ pub(super) enum Agents {
         /// TOML, `[[agent]]` an entry; `-` for standard input
         file: PathBuf,
     },
+    /// Show who is listed: the record in force of each, and its offset
+    List {
+        /// Lines for people, or JSON for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
+    },
 }
 
 impl Agents {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
-        let Self::Apply { file } = self;
-        let text = super::input(&file)?;
-        let agents = files::agents(&text).with_context(|| format!("in `{}`", file.display()))?;
-        let records = agents
-            .into_iter()
-            .map(|agent| (agent.agent_id.to_string(), agent))
-            .collect();
-        client::print_applied(&Client::open(config)?.apply(records)?)?;
-        Ok(())
+        match self {
+            Self::Apply { file } => apply(&file, config),
+            Self::List { output } => in_force::list(&Client::open(config)?, output, line),
+        }
     }
+}
+
+fn apply(file: &Path, config: &Config) -> anyhow::Result<()> {
+    let text = super::input(file)?;
+    let agents = files::agents(&text).with_context(|| format!("in `{}`", file.display()))?;
+    let records = agents
+        .into_iter()
+        .map(|agent| (agent.agent_id.to_string(), agent))
+        .collect();
+    client::print_applied(&Client::open(config)?.apply(records)?)?;
+    Ok(())
+}
+
+fn line(agent: &Agent) -> String {
+    let grants = agent.domains.iter();
+    let grants = grants.map(|grant| format!("{} {}", grant.domain, grant.authority));
+    let reviews = agent.reviews.iter();
+    let reviews = reviews.map(|of| format!("reviews {} to {:?}", of.domain, of.up_to_stakes));
+    let may: Vec<_> = grants.chain(reviews).collect();
+    let line = format!(
+        "{:<24} {:<9} {:<8} of {}: {}",
+        agent.agent_id.as_str(),
+        format!("{:?}", agent.status).to_uppercase(),
+        format!("{:?}", agent.kind).to_uppercase(),
+        agent.principal,
+        may.join(", "),
+    );
+    line.escape_debug().to_string()
 }

@@ -65,6 +65,16 @@ impl Client {
         Ok(Self { connection, codec })
     }
 
+    /// The cluster.
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// What reads and writes records.
+    pub(super) fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
     /// Appends records of one kind where their keys belong, and waits until they are there.
     pub(super) fn append<T: Record>(&self, records: &[(&str, T)]) -> anyhow::Result<Vec<Appended>> {
         let topic = T::KIND.topic();

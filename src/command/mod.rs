@@ -6,6 +6,7 @@
 mod agents;
 mod client;
 mod decide;
+mod in_force;
 pub mod lint;
 mod policies;
 mod propose;
@@ -14,6 +15,7 @@ pub mod resolve;
 mod respond;
 mod run;
 mod schemas;
+mod suspend;
 mod topics;
 mod watch;
 
@@ -78,6 +80,12 @@ enum Verb {
     /// Say by which rules
     #[command(subcommand)]
     Policies(policies::Policies),
+    /// Take an agent or a policy out of running rounds and later ones
+    #[command(subcommand)]
+    Suspend(suspend::Suspend),
+    /// Let a suspended agent or policy take part in rounds opened from now on
+    #[command(subcommand)]
+    Resume(suspend::Resume),
     /// Run the processor
     Run(run::Run),
     /// Propose an action
@@ -126,6 +134,8 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Schemas(verb) => verb.call(&config)?,
         Verb::Agents(verb) => verb.call(&config)?,
         Verb::Policies(verb) => return verb.call(&config),
+        Verb::Suspend(verb) => verb.call(&config)?,
+        Verb::Resume(verb) => verb.call(&config)?,
         Verb::Run(verb) => verb.call(&config)?,
         Verb::Propose(verb) => verb.call(&config)?,
         Verb::Respond(verb) => verb.call(&config)?,

@@ -11,6 +11,7 @@ use quorate_core::topic::Topic;
 
 use super::client::{self, Client};
 use super::lint::Lint;
+use super::{Output, in_force};
 use crate::config::Config;
 use crate::wire::{files, seal_policy};
 
@@ -22,6 +23,12 @@ pub(super) enum Policies {
         /// TOML, `[[policy]]` an entry; `-` for standard input
         file: PathBuf,
     },
+    /// Show the policies there are: the record in force of each pattern, and its offset
+    List {
+        /// Lines for people, or JSON for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
+    },
     /// Say what the policies of a file can and cannot reach, without a broker
     Lint(Lint),
 }
@@ -30,6 +37,10 @@ impl Policies {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self {
             Self::Apply { file } => apply(&file, config),
+            Self::List { output } => {
+                in_force::list(&Client::open(config)?, output, line)?;
+                Ok(ExitCode::SUCCESS)
+            }
             Self::Lint(verb) => verb.call(),
         }
     }
@@ -50,6 +61,23 @@ fn apply(file: &Path, config: &Config) -> anyhow::Result<ExitCode> {
         .collect();
     client::print_applied(&client.apply(records)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn line(policy: &Policy) -> String {
+    let margin = match (policy.quorum_margin, policy.target_error) {
+        (Some(margin), _) => format!("margin {margin}"),
+        (None, Some(error)) => format!("target error {error}"),
+        (None, None) => "no margin".to_owned(),
+    };
+    let line = format!(
+        "{:<24} {:<9} {margin}; {} responders, weight {}; escalates at {:?}",
+        policy.pattern,
+        format!("{:?}", policy.mode).to_lowercase(),
+        policy.min_responders,
+        policy.min_weight,
+        policy.escalate_at_stakes,
+    );
+    format!("{}  digest {}", line.escape_debug(), policy.digest)
 }
 
 /// Says of each policy what can and cannot be reached, with the electorate as it is.
