@@ -1,8 +1,10 @@
 //! What operators do to a running house and ask of it: suspend and resume, list, show, explain.
 
+use quorate::transport::kafka::{Appender, Connection};
+use quorate_core::topic::Topic;
 use serde_json::{Value, json};
 
-use crate::support::House;
+use crate::support::{House, parts};
 
 /// Three experts and a proposer without a vote.
 const AGENTS: &str = r#"
@@ -180,4 +182,135 @@ fn lists_for_people_show_a_line_each() {
     let policies = house.ok(&["policies", "list"]);
     assert_eq!(policies.lines().count(), 1, "{policies}");
     assert!(policies.contains("live"), "{policies}");
+}
+
+/// The records of a kind that `show` tells of, by a field that others have not.
+fn shown<'a>(records: &'a Value, topic: &str, field: &str) -> Vec<&'a Value> {
+    let records = records["records"].as_array().unwrap().iter();
+    let of_topic = records.filter(|entry| entry["topic"] == topic);
+    of_topic
+        .filter(|entry| entry["record"].get(field).is_some())
+        .collect()
+}
+
+#[test]
+fn a_round_is_shown_with_every_record_that_belongs_to_it() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run();
+    let id = challenged(&house);
+    let show = |id: &str| -> Value {
+        serde_json::from_str(&house.ok(&["show", id, "--output", "json"])).unwrap()
+    };
+    let open = show(&id);
+    assert_eq!(open["round"]["record"]["state"], "OPEN");
+    assert_eq!(shown(&open, "outcomes", "decision").len(), 0);
+
+    house.ok(&[&["suspend", "agent", "ada"], &BY[..]].concat());
+    house.respond(&id, "eve", "endorse", "0.9");
+    endorsed(&house, &id, &["bob", "cyd"]);
+    house.ok(&[&["suspend", "agent", "bob"], &BY[..]].concat());
+    let closed = show(&id);
+    assert_eq!(closed["round"]["record"]["state"], "ESCALATED");
+    assert_eq!(shown(&closed, "proposals", "proposer").len(), 1);
+    let said = shown(&closed, "responses", "response_id");
+    let who: Vec<_> = said
+        .iter()
+        .map(|entry| &entry["record"]["agent_id"])
+        .collect();
+    assert_eq!(who, ["ada", "eve", "bob", "cyd"]);
+    assert!(said.iter().all(|entry| entry["timestamp"].is_i64()));
+    // The second order came after the round had closed, so it is none of its business.
+    let orders = shown(&closed, "responses", "control_id");
+    assert_eq!(orders.len(), 1, "{orders:?}");
+    assert_eq!(orders[0]["record"]["agent_id"], "ada");
+    assert_eq!(orders[0]["record"]["operator"], "olga");
+    assert_eq!(shown(&closed, "outcomes", "decision").len(), 1);
+    assert_eq!(shown(&closed, "escalations", "package_digest").len(), 1);
+    let letters = shown(&closed, "dead-letters", "reason");
+    assert_eq!(letters[0]["record"]["reason"], "agent_not_listed");
+
+    let text = house.ok(&["show", &id]);
+    assert!(text.starts_with("rounds/0@"), "{text}");
+    assert_eq!(
+        text.lines().count(),
+        1 + closed["records"].as_array().unwrap().len()
+    );
+    let nothing = house.call(&["show", "nothing"]);
+    assert_eq!(nothing.status.code(), Some(1));
+}
+
+#[test]
+fn an_outcome_is_explained_with_its_ballots_and_its_place() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run();
+    let id = propose(&house);
+    let early = house.call(&["explain", &id]);
+    assert_eq!(early.status.code(), Some(1));
+    let outcome = endorsed(&house, &id, &["ada", "bob", "cyd"]);
+    let words = house.ok(&["explain", &id]);
+    assert!(words.starts_with("APPROVED\n"), "{words}");
+    for agent in ["ada", "bob", "cyd"] {
+        assert!(words.contains(&format!("  {agent} ")), "{words}");
+    }
+    let at = &outcome["coordinates"]["closing_offset"];
+    assert!(
+        words.contains(&format!("closed: responses/0@{at}, ")),
+        "{words}"
+    );
+    assert!(words.contains("not waited for"), "{words}");
+    let digest = outcome["decision_digest"].as_str().unwrap();
+    assert!(words.contains(digest), "{words}");
+    let same = house.ok(&["explain", &id, "--output", "json"]);
+    let same: Vec<Value> = serde_json::from_str(&same).unwrap();
+    assert_eq!(same, [outcome]);
+}
+
+#[test]
+fn dead_letters_are_listed_by_code_and_opened_without_moving_the_terminal() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run();
+    let id = propose(&house);
+    house.respond(&id, "eve\u{1b}[31m\u{9b}2J", "endorse", "0.9");
+    nonsense(&house);
+    house.records("dead-letters", None, 2);
+    let all = house.ok(&["dead-letters", "list"]);
+    assert_eq!(all.lines().count(), 2, "{all}");
+    let list = ["dead-letters", "list", "--output", "json", "--reason"];
+    for (code, content) in [
+        ("agent_not_listed", "endorse"),
+        ("malformed", "6e6f6e73656e7365"),
+    ] {
+        let some = house.ok(&[&list[..], &[code]].concat());
+        let some: Vec<Value> = serde_json::from_str(&some).unwrap();
+        assert_eq!(some.len(), 1, "{code}");
+        assert_eq!(some[0]["record"]["reason"], code);
+        let (partition, offset) = (
+            some[0]["partition"].to_string(),
+            some[0]["offset"].to_string(),
+        );
+        let text = house.ok(&["dead-letters", "show", &partition, &offset]);
+        assert!(text.contains(&format!("refused: {code} (")), "{text}");
+        assert!(text.to_lowercase().contains(content), "{text}");
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+    }
+    assert!(!all.chars().any(|c| c.is_control() && c != '\n'), "{all:?}");
+    let unknown = house.call(&[&list[..], &["bored"]].concat());
+    assert_eq!(unknown.status.code(), Some(2));
+    let nowhere = house.call(&["dead-letters", "show", "0", "99"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+}
+
+/// Appends a proposal that is none.
+fn nonsense(house: &House) {
+    let properties = std::collections::BTreeMap::new();
+    let connection = Connection::new(&parts().bootstrap, &house.prefix, properties);
+    let appender = Appender::open(&connection.unwrap()).unwrap();
+    let value = Some(&b"nonsense"[..]);
+    appender
+        .append(Topic::Proposals, 0, Some(b"k"), value, &[])
+        .unwrap();
+    appender.settle().unwrap();
 }

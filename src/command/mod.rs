@@ -5,9 +5,12 @@
 
 mod agents;
 mod client;
+mod dead_letters;
 mod decide;
+mod explain;
 mod in_force;
 pub mod lint;
+mod on_log;
 mod policies;
 mod propose;
 mod report;
@@ -15,6 +18,7 @@ pub mod resolve;
 mod respond;
 mod run;
 mod schemas;
+mod show;
 mod suspend;
 mod topics;
 mod watch;
@@ -100,6 +104,13 @@ enum Verb {
     Resolve(resolve::Resolve),
     /// Show outcomes, escalations, dead letters and trust as they come
     Watch(watch::Watch),
+    /// Show a round as it stands, and every record of the log that belongs to it
+    Show(show::Show),
+    /// Say in words what a round came to, and where on the log that was decided
+    Explain(explain::Explain),
+    /// Look into what was refused
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
 }
 
 /// Does what the command line asks; what kept it from being done goes to standard error.
@@ -143,6 +154,9 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Report(verb) => verb.call(&config)?,
         Verb::Resolve(verb) => verb.call()?,
         Verb::Watch(verb) => return verb.call(&config),
+        Verb::Show(verb) => verb.call(&config)?,
+        Verb::Explain(verb) => verb.call(&config)?,
+        Verb::DeadLetters(verb) => verb.call(&config)?,
     }
     Ok(ExitCode::SUCCESS)
 }

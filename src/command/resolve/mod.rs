@@ -16,6 +16,7 @@ use crate::wire;
 use case::Case;
 pub use case::{CaseError, Refused};
 use flips::Flip;
+pub(super) use words::of_decision;
 
 /// Resolves one case: policy, agents, proposal and responses from a JSON file.
 #[derive(Debug, clap::Args)]

@@ -15,8 +15,15 @@ pub(super) fn of(report: &Report) -> String {
     text
 }
 
-fn write(text: &mut String, report: &Report) -> Result {
-    let decision = &report.decision;
+/// A decision as text that ends with a line break: what it is, why, and every ballot.
+pub(in crate::command) fn of_decision(decision: &DecisionPart) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write_decision(&mut text, decision);
+    text
+}
+
+fn write_decision(text: &mut String, decision: &DecisionPart) -> Result {
     writeln!(text, "{}", format!("{:?}", decision.status).to_uppercase())?;
     for reason in &decision.reasons {
         writeln!(text, "  {}", because(*reason, decision))?;
@@ -34,7 +41,11 @@ fn write(text: &mut String, report: &Report) -> Result {
         text,
         "  margin {} of {} needed",
         decision.margin_reached, decision.margin_needed
-    )?;
+    )
+}
+
+fn write(text: &mut String, report: &Report) -> Result {
+    write_decision(text, &report.decision)?;
     if !report.refused.is_empty() {
         writeln!(text, "\nRefused")?;
     }
