@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{House, parts};
 
-/// Three experts and a proposer without a vote.
+/// Three experts, a proposer without a vote, and a person.
 const AGENTS: &str = r#"
 [[agent]]
 agent_id = "desk"
@@ -22,6 +22,11 @@ domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, s
 [[agent]]
 agent_id = "cyd"
 domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
+
+[[agent]]
+agent_id = "rita"
+kind = "HUMAN"
+reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
 "#;
 
 /// Rounds close as soon as everybody active was heard.
@@ -176,7 +181,7 @@ fn whom_nobody_listed_cannot_be_suspended() {
 fn lists_for_people_show_a_line_each() {
     let house = House::with(1, AGENTS, POLICIES);
     let agents = house.ok(&["agents", "list"]);
-    assert_eq!(agents.lines().count(), 4, "{agents}");
+    assert_eq!(agents.lines().count(), 5, "{agents}");
     let ada = agents.lines().next().unwrap();
     assert!(ada.starts_with("ada ") && ada.contains("ACTIVE"), "{ada}");
     let policies = house.ok(&["policies", "list"]);
@@ -263,6 +268,35 @@ fn an_outcome_is_explained_with_its_ballots_and_its_place() {
     let same = house.ok(&["explain", &id, "--output", "json"]);
     let same: Vec<Value> = serde_json::from_str(&same).unwrap();
     assert_eq!(same, [outcome]);
+}
+
+#[test]
+fn what_a_person_decided_is_shown_and_explained_after_what_the_agents_did() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run();
+    let id = challenged(&house);
+    endorsed(&house, &id, &["bob", "cyd"]);
+    let package = house.records("escalations", Some(&id), 1).remove(0);
+    let digest = package["package_digest"].as_str().unwrap();
+    let who = ["decide", "--proposal", &id, "--reviewer", "rita"];
+    let what = ["--package", digest, "--verdict", "reject"];
+    house.ok(&[&who[..], &what[..]].concat());
+    house.records("outcomes", Some(&id), 2);
+    let words = house.ok(&["explain", &id]);
+    let (first, last) = words.split_once("\nREJECTED\n").unwrap();
+    assert!(first.starts_with("ESCALATED\n"), "{words}");
+    assert!(
+        first.contains("ada is pivotal: without it, APPROVED"),
+        "{words}"
+    );
+    assert!(last.contains("a human decided"), "{words}");
+    assert!(last.contains("rita judged it: decisions/0@0, "), "{words}");
+    let shown = house.ok(&["show", &id]);
+    assert!(
+        shown.lines().next().unwrap().contains("state CLOSED"),
+        "{shown}"
+    );
+    assert!(shown.contains("\ndecisions/0@0  "), "{shown}");
 }
 
 #[test]

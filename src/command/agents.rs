@@ -51,7 +51,10 @@ fn line(agent: &Agent) -> String {
     let grants = agent.domains.iter();
     let grants = grants.map(|grant| format!("{} {}", grant.domain, grant.authority));
     let reviews = agent.reviews.iter();
-    let reviews = reviews.map(|of| format!("reviews {} to {:?}", of.domain, of.up_to_stakes));
+    let reviews = reviews.map(|of| {
+        let stakes = format!("{:?}", of.up_to_stakes).to_uppercase();
+        format!("reviews {} to {stakes}", of.domain)
+    });
     let may: Vec<_> = grants.chain(reviews).collect();
     let line = format!(
         "{:<24} {:<9} {:<8} of {}: {}",

@@ -70,12 +70,12 @@ fn line(policy: &Policy) -> String {
         (None, None) => "no margin".to_owned(),
     };
     let line = format!(
-        "{:<24} {:<9} {margin}; {} responders, weight {}; escalates at {:?}",
+        "{:<24} {:<9} {margin}; {} responders, weight {}; escalates at {}",
         policy.pattern,
         format!("{:?}", policy.mode).to_lowercase(),
         policy.min_responders,
         policy.min_weight,
-        policy.escalate_at_stakes,
+        format!("{:?}", policy.escalate_at_stakes).to_uppercase(),
     );
     format!("{}  digest {}", line.escape_debug(), policy.digest)
 }
