@@ -72,7 +72,7 @@ pub enum Output {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Create the topics, or put their settings right
+    /// Create the topics, put their settings right, say who may do what with them
     #[command(subcommand)]
     Topics(topics::Topics),
     /// Register the schemas
@@ -141,7 +141,7 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
     let config = configure(cli.global)?;
     telemetry::start(&config.log)?;
     match cli.verb {
-        Verb::Topics(verb) => verb.call(&config)?,
+        Verb::Topics(verb) => return verb.call(&config),
         Verb::Schemas(verb) => verb.call(&config)?,
         Verb::Agents(verb) => verb.call(&config)?,
         Verb::Policies(verb) => return verb.call(&config),

@@ -1,36 +1,90 @@
 //! `quorate topics`: the topics as the protocol needs them.
 
-use clap::Subcommand;
+use std::process::ExitCode;
 
-use super::client;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Output, client};
 use crate::config::Config;
-use crate::transport::kafka::{self, Layout};
+use crate::transport::kafka::{self, Connection, Layout, Planned, Step};
 
 /// What to do with the topics.
 #[derive(Debug, Subcommand)]
 pub(super) enum Topics {
-    /// Create what is missing and put right what differs; partitions are never changed
-    Apply {
-        /// Partitions of the topics routed by proposal
-        #[arg(long)]
-        partitions: Option<i32>,
+    /// Say what `apply` would do, and do nothing; exit code 1 if that is anything
+    Plan {
+        #[command(flatten)]
+        laid_out: LaidOut,
+        /// Lines for people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
     },
+    /// Create what is missing and put right what differs; partitions are never changed
+    Apply(LaidOut),
+}
+
+/// How the topics are laid out, where that is not as configured.
+#[derive(Debug, Args)]
+pub(super) struct LaidOut {
+    /// Partitions of the topics routed by proposal
+    #[arg(long)]
+    partitions: Option<i32>,
+}
+
+impl LaidOut {
+    fn layout(&self, config: &Config) -> anyhow::Result<Layout> {
+        let partitions = self.partitions.unwrap_or(config.topics.partitions);
+        anyhow::ensure!(partitions > 0, "`--partitions` must be above 0");
+        Ok(layout(config, partitions))
+    }
+}
+
+/// The configured layout, with so many partitions.
+pub(super) const fn layout(config: &Config, partitions: i32) -> Layout {
+    Layout {
+        partitions,
+        replication: config.topics.replication_factor,
+        retention_ms: config.topics.retention_ms,
+    }
 }
 
 impl Topics {
-    pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
-        let Self::Apply { partitions } = self;
-        let layout = Layout {
-            partitions: partitions.unwrap_or(config.topics.partitions),
-            replication: config.topics.replication_factor,
-            retention_ms: config.topics.retention_ms,
-        };
-        anyhow::ensure!(layout.partitions > 0, "`--partitions` must be above 0");
-        let connection = client::connection(config)?;
-        let applied = client::runtime()?.block_on(kafka::apply(&connection, &layout))?;
-        for (topic, change) in applied {
-            super::answer(&format!("{}: {change}", connection.topic(topic)))?;
+    pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Plan { laid_out, output } => plan(&laid_out.layout(config)?, output, config),
+            Self::Apply(laid_out) => apply(&laid_out.layout(config)?, config),
         }
-        Ok(())
     }
+}
+
+fn plan(layout: &Layout, output: Output, config: &Config) -> anyhow::Result<ExitCode> {
+    let connection = client::connection(config)?;
+    let planned = client::runtime()?.block_on(kafka::plan(&connection, layout))?;
+    for planned in &planned {
+        super::answer(&line(&connection, planned, output))?;
+    }
+    let done = planned.iter().all(|planned| planned.step == Step::Ok);
+    Ok(if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn line(connection: &Connection, planned: &Planned, output: Output) -> String {
+    let topic = connection.topic(planned.topic);
+    match output {
+        Output::Text => format!("{topic}: {}", planned.step),
+        Output::Json => json!({ "topic": topic, "step": planned.step }).to_string(),
+    }
+}
+
+fn apply(layout: &Layout, config: &Config) -> anyhow::Result<ExitCode> {
+    let connection = client::connection(config)?;
+    let applied = client::runtime()?.block_on(kafka::apply(&connection, layout))?;
+    for (topic, change) in applied {
+        super::answer(&format!("{}: {change}", connection.topic(topic)))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! The topics as the protocol needs them: created, compared, put right; partitions never changed.
+//! The topics as the protocol needs them: created, put right; partitions never changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use quorate_core::topic::Topic;
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
-    TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::connection::{LARGEST_RECORD, PATIENCE};
+use super::plan::{Planned, Step, plan, plan_one};
 use super::{Connection, Error};
 
 /// How topics are laid out where nothing is fixed by the protocol.
@@ -24,6 +24,13 @@ pub struct Layout {
     pub replication: i32,
     /// Milliseconds that inputs and outputs are kept; -1: for ever.
     pub retention_ms: i64,
+}
+
+impl Layout {
+    /// How many partitions a topic has.
+    pub(super) const fn partitions_of(&self, topic: Topic) -> i32 {
+        if topic.is_table() { 1 } else { self.partitions }
+    }
 }
 
 /// What was done to a topic.
@@ -56,7 +63,7 @@ const INPUT_BYTES: usize = 1_048_588;
 const TRUST_LAG_MS: i64 = 9 * 24 * 60 * 60 * 1_000;
 
 /// The settings of a topic.
-fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, String> {
+pub(super) fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, String> {
     let mut settings = BTreeMap::from([("message.timestamp.type", "LogAppendTime".to_owned())]);
     let bytes = match topic {
         Topic::Proposals | Topic::Responses | Topic::Decisions | Topic::Results => INPUT_BYTES,
@@ -89,7 +96,9 @@ fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, String> {
 }
 
 /// How many partitions each topic has; those that are not there are left out.
-fn present(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, i32>, Error> {
+pub(super) fn present(
+    admin: &AdminClient<DefaultClientContext>,
+) -> Result<BTreeMap<String, i32>, Error> {
     let metadata = admin.inner().fetch_metadata(None, PATIENCE);
     let metadata = metadata.map_err(Error::kafka("ask the brokers for their topics"))?;
     let count = |topic: &rdkafka::metadata::MetadataTopic| {
@@ -108,33 +117,21 @@ pub async fn apply(
     connection: &Connection,
     layout: &Layout,
 ) -> Result<Vec<(Topic, Change)>, Error> {
-    let admin = connection.admin()?;
-    let present = present(&admin)?;
-    for &topic in Topic::ALL {
-        let wanted = if topic.is_table() {
-            1
-        } else {
-            layout.partitions
-        };
-        if let Some(&found) = present.get(&connection.topic(topic))
-            && found != wanted
-        {
-            let name = connection.topic(topic);
-            return Err(Error::Unfit(format!(
-                "topic `{name}` has {found} partitions, not {wanted}; the number is fixed once \
-                 rounds are there, so set `topics.partitions` to what is there, or use a new prefix"
-            )));
+    let planned = plan(connection, layout).await?;
+    for planned in &planned {
+        if let Step::Refused(why) = &planned.step {
+            return Err(Error::Unfit(why.clone()));
         }
     }
+    let admin = connection.admin()?;
     let mut changes = Vec::new();
-    for &topic in Topic::ALL {
-        let name = connection.topic(topic);
-        let change = if present.contains_key(&name) {
-            alter(&admin, &name, &settings(topic, layout)).await?
-        } else {
-            create(&admin, topic, &name, layout).await?
+    for planned in planned {
+        let name = connection.topic(planned.topic);
+        let change = match planned.step {
+            Step::Create(partitions) => create(&admin, &planned, &name, partitions, layout).await?,
+            _ => alter(&admin, &planned, &name).await?,
         };
-        changes.push((topic, change));
+        changes.push((planned.topic, change));
     }
     wait_until_there(&admin, connection)?;
     Ok(changes)
@@ -161,19 +158,14 @@ fn wait_until_there(
 
 async fn create(
     admin: &AdminClient<DefaultClientContext>,
-    topic: Topic,
-    name: &str,
+    planned: &Planned,
+    name: &String,
+    partitions: i32,
     layout: &Layout,
 ) -> Result<Change, Error> {
     let doing = || format!("create topic `{name}`");
-    let partitions = if topic.is_table() {
-        1
-    } else {
-        layout.partitions
-    };
-    let settings = settings(topic, layout);
     let replication = TopicReplication::Fixed(layout.replication);
-    let new = settings.iter().fold(
+    let new = planned.settings.iter().fold(
         NewTopic::new(name, partitions, replication),
         |new, (k, v)| new.set(k, v),
     );
@@ -184,7 +176,8 @@ async fn create(
             Ok(_) => {}
             // Made by somebody else, or a moment ago: the brokers tell each other with some delay.
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {
-                return alter(admin, name, &settings).await;
+                let planned = plan_one(admin, planned.topic, name, layout).await?;
+                return alter(admin, &planned, name).await;
             }
             Err((_, code)) => return Err(Error::kafka(doing())(KafkaError::AdminOp(code))),
         }
@@ -192,55 +185,26 @@ async fn create(
     Ok(Change::Created)
 }
 
-/// Sets what differs. The broker's call replaces every setting of the topic, so those an operator
-/// made are repeated.
+/// Sets what differs.
 async fn alter(
     admin: &AdminClient<DefaultClientContext>,
+    planned: &Planned,
     name: &str,
-    wanted: &BTreeMap<&'static str, String>,
 ) -> Result<Change, Error> {
-    let doing = |what: &str| Error::kafka(format!("{what} settings of topic `{name}`"));
-    let admin_op = KafkaError::AdminOp;
-    let options = AdminOptions::new();
-    let resource = ResourceSpecifier::Topic(name);
-    let described = admin.describe_configs([&resource], &options).await;
-    let mut current = BTreeMap::new();
-    let mut set = BTreeMap::new();
-    for described in described.map_err(doing("describe"))? {
-        for entry in described
-            .map_err(|code| doing("describe")(admin_op(code)))?
-            .entries
-        {
-            let value = entry.value.unwrap_or_default();
-            if entry.source == ConfigSource::DynamicTopic {
-                set.insert(entry.name.clone(), value.clone());
-            }
-            current.insert(entry.name, value);
-        }
-    }
-    let differs = |&(key, value): &(&&'static str, &String)| current.get(*key) != Some(value);
-    let altered: Vec<_> = wanted
-        .iter()
-        .filter(differs)
-        .map(|(key, _)| (*key).to_owned())
-        .collect();
-    if altered.is_empty() {
+    let Step::Set(differ) = &planned.step else {
         return Ok(Change::Unchanged);
+    };
+    let doing = || Error::kafka(format!("alter settings of topic `{name}`"));
+    let change = AlterConfig::new(ResourceSpecifier::Topic(name));
+    let settings = planned.settings.iter();
+    let change = settings.fold(change, |change, (k, v)| change.set(k, v));
+    let results = admin.alter_configs([&change], &AdminOptions::new()).await;
+    for result in results.map_err(doing())? {
+        result.map_err(|(_, code)| doing()(KafkaError::AdminOp(code)))?;
     }
-    set.extend(wanted.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
-    let change = set
-        .iter()
-        .fold(AlterConfig::new(resource), |change, (k, v)| {
-            change.set(k, v)
-        });
-    for result in admin
-        .alter_configs([&change], &options)
-        .await
-        .map_err(doing("alter"))?
-    {
-        result.map_err(|(_, code)| doing("alter")(admin_op(code)))?;
-    }
-    Ok(Change::Altered(altered))
+    Ok(Change::Altered(
+        differ.iter().map(|setting| setting.key.clone()).collect(),
+    ))
 }
 
 /// The number of partitions of the topics routed by proposal.
