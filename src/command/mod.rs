@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 not understood, 3 nothing came in time (`watch`). What a verb
 //! answers goes to standard output, logs to standard error.
 
+mod acls;
 mod agents;
 mod client;
 mod dead_letters;

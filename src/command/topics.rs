@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::acls::Acls;
 use super::{Output, client};
 use crate::config::Config;
 use crate::transport::kafka::{self, Connection, Layout, Planned, Step};
@@ -22,6 +23,8 @@ pub(super) enum Topics {
     },
     /// Create what is missing and put right what differs; partitions are never changed
     Apply(LaidOut),
+    /// Say, as `kafka-acls` command lines, the least that each role must be allowed
+    Acls(Acls),
 }
 
 /// How the topics are laid out, where that is not as configured.
@@ -54,6 +57,10 @@ impl Topics {
         match self {
             Self::Plan { laid_out, output } => plan(&laid_out.layout(config)?, output, config),
             Self::Apply(laid_out) => apply(&laid_out.layout(config)?, config),
+            Self::Acls(acls) => {
+                acls.call(config)?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

@@ -1,0 +1,336 @@
+//! `quorate topics acls`: the least that each role must be allowed, as `kafka-acls` command lines.
+//!
+//! Until records are signed, these are the boundary. Only the processor gets a transactional id: a
+//! transaction that hangs holds the last stable offset, and with it every round of the partition.
+
+use clap::Args;
+use quorate_core::topic::Topic;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Output;
+use crate::config::Config;
+
+/// Whom to allow, and how to say it.
+#[derive(Debug, Args)]
+pub(super) struct Acls {
+    /// What comes before the role in the name of its principal
+    #[arg(long, default_value = "User:quorate-")]
+    principal_prefix: String,
+    /// Command lines for people, or a role's entries a line for machines
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+/// What somebody may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Entry {
+    resource: Resource,
+    pattern: Pattern,
+    names: Vec<String>,
+    operations: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Resource {
+    Topic,
+    Group,
+    TransactionalId,
+    Cluster,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Pattern {
+    Literal,
+    Prefixed,
+}
+
+/// A role, and why it may do what.
+struct Role {
+    name: &'static str,
+    why: &'static str,
+    entries: Vec<Entry>,
+}
+
+const READ: &[&str] = &["Read"];
+const WRITE: &[&str] = &["Write"];
+const DESCRIBE: &[&str] = &["Describe"];
+
+impl Acls {
+    pub(super) fn call(&self, config: &Config) -> anyhow::Result<()> {
+        for role in roles(&config.prefix) {
+            let principal = format!("{}{}", self.principal_prefix, role.name);
+            let line = |entry: &Entry| entry.line(&config.bootstrap, &principal);
+            let lines: Vec<_> = role.entries.iter().map(line).collect();
+            super::answer(&match self.output {
+                Output::Text => format!("# {}: {}\n{}\n", role.name, role.why, lines.join("\n")),
+                Output::Json => json!({
+                    "role": role.name,
+                    "why": role.why,
+                    "principal": principal,
+                    "acls": role.entries,
+                    "commands": lines,
+                })
+                .to_string(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// The command that allows it.
+    fn line(&self, bootstrap: &str, principal: &str) -> String {
+        let mut line = format!(
+            "kafka-acls --bootstrap-server {} --add --allow-principal {}",
+            quoted(bootstrap),
+            quoted(principal)
+        );
+        for operation in self.operations {
+            line.push_str(&format!(" --operation {operation}"));
+        }
+        let flag = match self.resource {
+            Resource::Topic => "--topic",
+            Resource::Group => "--group",
+            Resource::TransactionalId => "--transactional-id",
+            Resource::Cluster => "--cluster",
+        };
+        if self.names.is_empty() {
+            line.push_str(&format!(" {flag}"));
+        }
+        for name in &self.names {
+            line.push_str(&format!(" {flag} {}", quoted(name)));
+        }
+        if self.pattern == Pattern::Prefixed {
+            line.push_str(" --resource-pattern-type prefixed");
+        }
+        line
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:,/@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Entries for what has a prefix.
+struct Under<'a>(&'a str);
+
+impl Under<'_> {
+    fn topics(&self, operations: &'static [&'static str], topics: &[Topic]) -> Entry {
+        Entry {
+            resource: Resource::Topic,
+            pattern: Pattern::Literal,
+            names: topics.iter().map(|t| format!("{}{t}", self.0)).collect(),
+            operations,
+        }
+    }
+
+    /// Every resource whose name begins so; with no beginning, every one there is.
+    fn all(&self, resource: Resource, of: &str, operations: &'static [&'static str]) -> Entry {
+        let start = format!("{}{of}", self.0);
+        let (pattern, name) = if start.is_empty() {
+            (Pattern::Literal, "*".to_owned())
+        } else {
+            (Pattern::Prefixed, start)
+        };
+        Entry {
+            resource,
+            pattern,
+            names: vec![name],
+            operations,
+        }
+    }
+
+    fn group(&self, name: &str, operations: &'static [&'static str]) -> Entry {
+        Entry {
+            resource: Resource::Group,
+            pattern: Pattern::Literal,
+            names: vec![format!("{}{name}", self.0)],
+            operations,
+        }
+    }
+
+    /// What the command line needs beyond the records it reads and writes: how many partitions
+    /// there are, which schema ids are registered, and the name its readers go by.
+    fn edge(&self, mut read: Vec<Topic>) -> Vec<Entry> {
+        read.push(Topic::Schemas);
+        vec![
+            self.topics(READ, &read),
+            self.all(Resource::Topic, "", DESCRIBE),
+            self.group("reader", DESCRIBE),
+        ]
+    }
+}
+
+fn roles(prefix: &str) -> Vec<Role> {
+    let under = Under(prefix);
+    vec![
+        agent(&under),
+        reviewer(&under),
+        reporter(&under),
+        operator(&under),
+        processor(&under),
+        consumer(&under),
+    ]
+}
+
+fn agent(under: &Under<'_>) -> Role {
+    let mut entries = vec![under.topics(WRITE, &[Topic::Proposals, Topic::Responses])];
+    entries.extend(under.edge(vec![Topic::Proposals, Topic::Outcomes]));
+    entries.push(under.all(Resource::Group, "agent-", READ));
+    Role {
+        name: "agent",
+        why: "proposes and responds; no transactional id, since a transaction that hangs would \
+              hold the rounds of its partition; give each agent a principal of its own",
+        entries,
+    }
+}
+
+fn reviewer(under: &Under<'_>) -> Role {
+    let mut entries = vec![under.topics(WRITE, &[Topic::Decisions])];
+    entries.extend(under.edge(vec![Topic::Escalations, Topic::Outcomes]));
+    entries.push(under.all(Resource::Group, "reviewer-", READ));
+    Role {
+        name: "reviewer",
+        why: "decides what was escalated",
+        entries,
+    }
+}
+
+fn reporter(under: &Under<'_>) -> Role {
+    let mut entries = vec![under.topics(WRITE, &[Topic::Results])];
+    entries.extend(under.edge(vec![Topic::Outcomes]));
+    entries.push(under.all(Resource::Group, "reporter-", READ));
+    Role {
+        name: "reporter",
+        why: "says how actions turned out",
+        entries,
+    }
+}
+
+fn operator(under: &Under<'_>) -> Role {
+    let tables = [Topic::Agents, Topic::Policies, Topic::Schemas];
+    let manage = &["Create", "Read", "DescribeConfigs", "AlterConfigs"];
+    Role {
+        name: "operator",
+        why: "says who takes part and by which rules; suspends, by a control record among the \
+              responses; keeps the topics in order",
+        entries: vec![
+            under.topics(WRITE, &tables),
+            under.topics(WRITE, &[Topic::Responses]),
+            under.all(Resource::Topic, "", manage),
+            under.all(Resource::Group, "", DESCRIBE),
+            Entry {
+                resource: Resource::Cluster,
+                pattern: Pattern::Literal,
+                names: Vec::new(),
+                operations: &["DescribeConfigs"],
+            },
+        ],
+    }
+}
+
+fn processor(under: &Under<'_>) -> Role {
+    // It appends ticks and forwards to inputs, and reads back what it keeps.
+    let both = [
+        Topic::Proposals,
+        Topic::Responses,
+        Topic::Decisions,
+        Topic::Results,
+        Topic::Rounds,
+        Topic::TrustUpdates,
+        Topic::Trust,
+    ];
+    let write = [Topic::Outcomes, Topic::Escalations, Topic::DeadLetters];
+    Role {
+        name: "processor",
+        why: "runs the rounds; nobody else writes their state and what comes of them",
+        entries: vec![
+            under.topics(&["Read", "Write"], &both),
+            under.topics(READ, &[Topic::Agents, Topic::Policies, Topic::Schemas]),
+            under.topics(WRITE, &write),
+            under.group("processor", READ),
+            under.group("reader", DESCRIBE),
+            under.all(Resource::TransactionalId, "", WRITE),
+        ],
+    }
+}
+
+fn consumer(under: &Under<'_>) -> Role {
+    Role {
+        name: "consumer",
+        why: "acts on outcomes",
+        entries: vec![
+            under.topics(READ, &[Topic::Outcomes]),
+            under.all(Resource::Group, "consumer-", READ),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writers(topic: Topic) -> Vec<&'static str> {
+        let name = format!("acp.{topic}");
+        let writes = |entry: &Entry| {
+            let named = entry.names.iter().any(|of| match entry.pattern {
+                Pattern::Literal => *of == name,
+                Pattern::Prefixed => name.starts_with(of.as_str()),
+            });
+            entry.resource == Resource::Topic && named && entry.operations.contains(&"Write")
+        };
+        let roles = roles("acp.").into_iter();
+        let writing = roles.filter(|role| role.entries.iter().any(writes));
+        writing.map(|role| role.name).collect()
+    }
+
+    #[test]
+    fn only_who_should_writes_a_topic() {
+        for topic in [
+            Topic::Rounds,
+            Topic::Outcomes,
+            Topic::Trust,
+            Topic::DeadLetters,
+        ] {
+            assert_eq!(writers(topic), ["processor"], "{topic}");
+        }
+        for topic in [Topic::Agents, Topic::Policies, Topic::Schemas] {
+            assert_eq!(writers(topic), ["operator"], "{topic}");
+        }
+        assert_eq!(writers(Topic::Proposals), ["agent", "processor"]);
+        assert_eq!(
+            writers(Topic::Responses),
+            ["agent", "operator", "processor"]
+        );
+        assert_eq!(writers(Topic::Decisions), ["reviewer", "processor"]);
+        assert_eq!(writers(Topic::Results), ["reporter", "processor"]);
+    }
+
+    #[test]
+    fn only_the_processor_has_a_transactional_id() {
+        for role in roles("acp.") {
+            let transacts = role
+                .entries
+                .iter()
+                .any(|entry| entry.resource == Resource::TransactionalId);
+            assert_eq!(transacts, role.name == "processor", "{}", role.name);
+        }
+    }
+
+    #[test]
+    fn a_command_line_survives_a_shell() {
+        let entry = Under("").all(Resource::Topic, "", DESCRIBE);
+        let line = entry.line("b:9092", "User:CN=o'neil, O=bank");
+        assert!(line.contains(r"--allow-principal 'User:CN=o'\''neil, O=bank' --operation"));
+        assert!(line.ends_with("--topic '*'"), "{line}");
+    }
+}
