@@ -8,6 +8,7 @@ mod agents;
 mod client;
 mod dead_letters;
 mod decide;
+mod doctor;
 mod explain;
 mod in_force;
 pub mod lint;
@@ -103,6 +104,8 @@ enum Verb {
     Report(report::Report),
     /// Decide a case from a file, and say why; nothing else is read or written
     Resolve(resolve::Resolve),
+    /// Say what ails the brokers, the topics, the registry or the tables, and how to mend it
+    Doctor(doctor::Doctor),
     /// Show outcomes, escalations, dead letters and trust as they come
     Watch(watch::Watch),
     /// Show a round as it stands, and every record of the log that belongs to it
@@ -154,6 +157,7 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Decide(verb) => verb.call(&config)?,
         Verb::Report(verb) => verb.call(&config)?,
         Verb::Resolve(verb) => verb.call()?,
+        Verb::Doctor(verb) => return verb.call(&config),
         Verb::Watch(verb) => return verb.call(&config),
         Verb::Show(verb) => verb.call(&config)?,
         Verb::Explain(verb) => verb.call(&config)?,

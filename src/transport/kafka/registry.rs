@@ -12,7 +12,7 @@ use super::Error;
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What every subject must be.
-const COMPATIBILITY: &str = "FULL_TRANSITIVE";
+pub const COMPATIBILITY: &str = "FULL_TRANSITIVE";
 
 /// A schema registry.
 #[derive(Clone, Debug)]
@@ -79,6 +79,28 @@ impl Registry {
         let answer = request.send().await.map_err(doing())?;
         answer.error_for_status().map_err(doing())?;
         Ok(())
+    }
+
+    /// The compatibility level set for a subject; none if there is none of its own.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] if the registry does not answer, or not as a registry does.
+    pub async fn level(&self, subject: &str) -> Result<Option<String>, Error> {
+        let doing = || Error::registry(format!("ask for the compatibility of `{subject}`"));
+        let mut request = self.client.get(format!("{}/config/{subject}", self.url));
+        if let Some((user, password)) = &self.credentials {
+            request = request.basic_auth(user, password.as_deref());
+        }
+        let answer = request.send().await.map_err(doing())?;
+        if answer.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = answer.error_for_status().map_err(doing())?;
+        let said: serde_json::Value = answer.json().await.map_err(doing())?;
+        let level = said
+            .get("compatibilityLevel")
+            .and_then(|level| level.as_str());
+        Ok(level.map(str::to_owned))
     }
 
     /// The schema of an id; none if the registry says that it has none.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use quorate_core::ids::Millis;
 use quorate_core::topic::Topic;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
@@ -58,9 +59,9 @@ impl fmt::Display for Change {
 /// clients send batches of up to a million bytes: with less, a busy agent's records would be lost.
 /// A record over 64 KiB is refused with a code, which it can only be if the broker takes it.
 const INPUT_BYTES: usize = 1_048_588;
-/// Above the longest default deadline (seven days) and a day, so that open rounds find the scores
-/// they pinned.
-const TRUST_LAG_MS: i64 = 9 * 24 * 60 * 60 * 1_000;
+/// How long `acp.trust` is left uncompacted: above the longest default deadline (seven days) and a
+/// day, so that open rounds find the scores they pinned.
+pub const TRUST_LAG: Millis = Millis(9 * 24 * 60 * 60 * 1_000);
 
 /// The settings of a topic.
 pub(super) fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, String> {
@@ -83,7 +84,7 @@ pub(super) fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, 
             settings.insert("min.cleanable.dirty.ratio", "0.1".to_owned());
         }
         Topic::Trust => {
-            settings.insert("min.compaction.lag.ms", TRUST_LAG_MS.to_string());
+            settings.insert("min.compaction.lag.ms", TRUST_LAG.0.to_string());
         }
         Topic::Agents | Topic::Policies | Topic::Schemas => {
             settings.insert("retention.ms", "-1".to_owned());

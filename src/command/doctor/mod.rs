@@ -1,0 +1,203 @@
+//! `quorate doctor`: each line `ok`, or `why` and how to mend it.
+//!
+//! It reads, and writes nothing unless `--tick` asks it to. What this client cannot find out is
+//! said in a `note`, so that an `ok` never stands for something nobody looked at.
+
+mod brokers;
+mod clocks;
+mod records;
+mod registry;
+mod tables;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Output, client};
+use crate::config::Config;
+use crate::transport::kafka::{Cluster, Connection, Schemas};
+use crate::wire::Codec;
+
+/// How to examine, and how to say it.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Measure the brokers' clocks by appending a tick to every partition of the responses;
+    /// rounds whose deadline has passed close by it, as by any tick
+    #[arg(long)]
+    tick: bool,
+    /// Newest records of each partition of an input to look at
+    #[arg(long, default_value = "500")]
+    recent: u32,
+    /// Lines for people or for machines
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// As it should.
+    Ok,
+    /// It does not; somebody has to do something.
+    Why,
+    /// This cannot be told from here, or is nobody's fault.
+    Note,
+}
+
+/// A line of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    check: &'static str,
+    state: State,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+/// What was found out so far, under the name of the check at work.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(
+        &mut self,
+        check: &'static str,
+        state: State,
+        what: impl Into<String>,
+        mend: Option<&str>,
+    ) {
+        self.0.push(Finding {
+            check,
+            state,
+            what: what.into(),
+            mend: mend.map(str::to_owned),
+        });
+    }
+
+    fn ok(&mut self, check: &'static str, what: impl Into<String>) {
+        self.add(check, State::Ok, what, None);
+    }
+
+    fn why(&mut self, check: &'static str, what: impl Into<String>, mend: &str) {
+        self.add(check, State::Why, what, Some(mend));
+    }
+
+    fn note(&mut self, check: &'static str, what: impl Into<String>) {
+        self.add(check, State::Note, what, None);
+    }
+
+    /// Takes that a check could not be made; what it gave otherwise.
+    fn made<T>(
+        &mut self,
+        check: &'static str,
+        made: Result<T, impl Into<anyhow::Error>>,
+        mend: &str,
+    ) -> Option<T> {
+        match made {
+            Ok(made) => Some(made),
+            Err(error) => {
+                self.why(check, format!("{:#}", error.into()), mend);
+                None
+            }
+        }
+    }
+
+    /// Whether a check has found something wrong.
+    fn ails(&self, check: &str) -> bool {
+        let wrong = |finding: &Finding| finding.check == check && finding.state == State::Why;
+        self.0.iter().any(wrong)
+    }
+}
+
+impl Doctor {
+    pub(super) fn call(&self, config: &Config) -> anyhow::Result<ExitCode> {
+        let findings = self.examine(config)?;
+        for finding in &findings {
+            super::answer(&self.line(finding)?)?;
+        }
+        let ails = findings.iter().any(|finding| finding.state == State::Why);
+        Ok(if ails {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn line(&self, finding: &Finding) -> anyhow::Result<String> {
+        if self.output == Output::Json {
+            return Ok(serde_json::to_string(finding)?);
+        }
+        let state = match finding.state {
+            State::Ok => "ok",
+            State::Why => "why",
+            State::Note => "note",
+        };
+        let mend = finding.mend.iter().map(|mend| format!("; {mend}"));
+        let mend: String = mend.collect();
+        Ok(format!(
+            "{state:<5}{}: {}{mend}",
+            finding.check, finding.what
+        ))
+    }
+
+    fn examine(&self, config: &Config) -> anyhow::Result<Vec<Finding>> {
+        let runtime = client::runtime()?;
+        let connection = client::connection(config)?;
+        let mut found = Findings::default();
+        let cluster = runtime.block_on(Cluster::ask(&connection));
+        let mend = "see that `bootstrap` and the [kafka] properties are right, and that this \
+                    principal may describe the topics";
+        if let Some(cluster) = found.made("brokers", cluster, mend) {
+            brokers::look(&mut found, &cluster, config);
+            runtime.block_on(brokers::topics(&mut found, &connection, &cluster, config));
+            // Without its topics there is nothing on the log to look at.
+            if !found.ails("partitions") {
+                self.read(&mut found, &connection, &cluster, config, &runtime)?;
+            }
+        }
+        Ok(found.0)
+    }
+
+    /// Looks at what lies on the log.
+    fn read(
+        &self,
+        found: &mut Findings,
+        connection: &Connection,
+        cluster: &Cluster,
+        config: &Config,
+        runtime: &tokio::runtime::Runtime,
+    ) -> anyhow::Result<()> {
+        let mend = "run `quorate schemas register`";
+        let schemas = found.made("schemas", Schemas::load(connection), mend);
+        let reach = "see that this principal may read every topic with the prefix";
+        let mut newest = None;
+        let mut codec = Arc::new(Codec::single_object());
+        // Without schemas no record can be read, which is nothing to hold against a table.
+        if let Some(schemas) = &schemas {
+            codec = Arc::clone(schemas.codec());
+            let registry = client::registry(config)?;
+            let prefix = connection.prefix();
+            runtime.block_on(registry::look(found, &registry, schemas, prefix));
+            let tables = tables::look(found, connection, &codec, &mut newest);
+            found.made("tables", tables, reach);
+        }
+        let held = records::stable(found, connection, cluster, config);
+        found.made("last stable offset", held, reach);
+        let recent = records::recent(found, connection, cluster, &codec, self.recent, &mut newest);
+        found.made("partitioners", recent, reach);
+        if self.tick {
+            let measured = clocks::measure(found, connection, cluster);
+            found.made(
+                "clocks",
+                measured,
+                "see that this principal may append to the responses",
+            );
+        } else {
+            clocks::compare(found, newest);
+        }
+        Ok(())
+    }
+}
