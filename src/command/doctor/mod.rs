@@ -170,7 +170,7 @@ impl Doctor {
         config: &Config,
         runtime: &tokio::runtime::Runtime,
     ) -> anyhow::Result<()> {
-        let mend = "run `quorate schemas register`";
+        let mend = "see that this principal may read the table";
         let schemas = found.made("schemas", Schemas::load(connection), mend);
         let reach = "see that this principal may read every topic with the prefix";
         let mut newest = None;
