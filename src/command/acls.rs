@@ -267,7 +267,7 @@ fn processor(under: &Under<'_>) -> Role {
 fn consumer(under: &Under<'_>) -> Role {
     Role {
         name: "consumer",
-        why: "acts on outcomes",
+        why: "acts on outcomes, by a client of its own",
         entries: vec![
             under.topics(READ, &[Topic::Outcomes]),
             under.all(Resource::Group, "consumer-", READ),

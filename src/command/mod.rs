@@ -1,7 +1,7 @@
 //! The command line: one file a verb, each in its simplest sound form.
 //!
-//! Exit codes: 0 done, 1 failed, 2 not understood, 3 nothing came in time (`watch`). What a verb
-//! answers goes to standard output, logs to standard error.
+//! Exit codes: 0 done, 1 failed or something is not as it should be, 2 not understood, 3 nothing
+//! came in time (`watch`). What a verb answers goes to standard output, logs to standard error.
 
 mod acls;
 mod agents;
