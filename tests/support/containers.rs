@@ -55,6 +55,11 @@ pub(crate) fn kafka() -> Option<Started> {
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
         .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        .with_env_var("KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS", "1000")
+        .with_env_var(
+            "KAFKA_TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS",
+            "1000",
+        )
         .with_env_var("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
         .start()
         .unwrap();

@@ -123,10 +123,16 @@ impl Connection {
     )]
     fn base(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap);
+        self.pass_on(config)
+    }
+
+    /// Lays what was given from outside over what is ours to change.
+    fn pass_on(&self, config: ClientConfig) -> ClientConfig {
+        let mut config = config;
         for (key, value) in &self.properties {
             config.set(key, value);
         }
-        config.set("bootstrap.servers", &self.bootstrap);
         config
     }
 
@@ -151,7 +157,7 @@ impl Connection {
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.wait.max.ms", "50")
             .set("queued.max.messages.kbytes", "16384");
-        config
+        self.pass_on(config)
     }
 
     /// The consumer of an engine: a member of the group that shares the partitions.
@@ -164,7 +170,7 @@ impl Connection {
             .set("session.timeout.ms", "10000")
             .set("heartbeat.interval.ms", "3000")
             .set("max.poll.interval.ms", "60000");
-        config
+        self.pass_on(config)
     }
 
     /// A producer whose records are there once, in order, on every replica in sync.
@@ -204,6 +210,13 @@ mod tests {
         };
         assert!(set("isolation.level").is_err());
         assert!(set("client.rack").is_ok());
+    }
+
+    #[test]
+    fn a_consumers_property_given_from_outside_stands() {
+        let given = BTreeMap::from([("session.timeout.ms".to_owned(), "7000".to_owned())]);
+        let connection = Connection::new("localhost:1", "acp.", given).unwrap();
+        assert_eq!(connection.member().get("session.timeout.ms"), Some("7000"));
     }
 
     #[test]
