@@ -1,7 +1,7 @@
 //! The main job on a real broker and registry, driven as a person would: topics, schemas, agents
 //! and policies applied, a processor run, records appended, and what comes of them read back.
 
-use quorate::transport::kafka::{Appender, Connection, Registry};
+use quorate::transport::kafka::{Appender, Registry};
 use quorate::wire::{Codec, Kind};
 use quorate_core::records::{Response, Verdict};
 use quorate_core::topic::Topic;
@@ -224,9 +224,7 @@ fn a_silent_partition_is_ticked_until_its_round_closes() {
 
 /// Appends as an agent would that knows the topics alone.
 fn appender(house: &House) -> Appender {
-    let properties = std::collections::BTreeMap::new();
-    let connection = Connection::new(&parts().bootstrap, &house.prefix, properties);
-    Appender::open(&connection.unwrap()).unwrap()
+    Appender::open(&house.connection()).unwrap()
 }
 
 /// A response's bytes after the framing header, as every schema of it begins.

@@ -9,6 +9,7 @@
 
 mod doctor;
 mod examples;
+mod faults;
 mod golden;
 mod kafka;
 mod operators;

@@ -6,14 +6,19 @@
 //! started ends with the test process, however that ends.
 
 mod containers;
+pub(crate) mod load;
+pub(crate) mod oracle;
 
+use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use quorate::transport::kafka::Connection;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// How long anything may take before a test fails, in seconds; nothing waits that long when it
 /// works.
@@ -51,6 +56,7 @@ pub(crate) fn parts() -> &'static Parts {
 }
 
 /// A part that runs.
+#[derive(Debug)]
 pub(crate) struct Started {
     address: String,
     keeper: Child,
@@ -91,17 +97,70 @@ fn guard(command: &str) -> Child {
 pub(crate) struct House {
     /// What the names of its topics begin with.
     pub(crate) prefix: String,
+    /// A broker that it shares with nobody, and where its settings and logs are.
+    own: Option<Own>,
 }
+
+#[derive(Debug)]
+struct Own {
+    broker: Started,
+    folder: TempDir,
+}
+
+/// What a processor is told where others are to notice soon that it has gone.
+const IMPATIENT: &str = r#"
+[kafka]
+"session.timeout.ms" = "2500"
+"heartbeat.interval.ms" = "500"
+
+[run]
+transaction_timeout_ms = 5000
+"#;
 
 impl House {
     /// Topics with so many partitions, schemas, and a file of agents and one of policies applied.
     pub(crate) fn with(partitions: u32, agents: &str, policies: &str) -> Self {
         let house = Self::bare();
-        house.ok(&["topics", "apply", "--partitions", &partitions.to_string()]);
-        house.ok(&["schemas", "register"]);
-        house.told(&["agents", "apply", "-"], agents);
-        house.told(&["policies", "apply", "-"], policies);
+        house.furnish(partitions, agents, policies);
         house
+    }
+
+    /// The same on a broker of its own, whose processors notice soon that one has gone and write
+    /// what they log to files.
+    pub(crate) fn alone(partitions: u32, agents: &str, policies: &str) -> Self {
+        let broker = containers::kafka().unwrap_or_else(|| run_script("kafka.sh"));
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("quorate.toml"), IMPATIENT).unwrap();
+        let house = Self {
+            own: Some(Own { broker, folder }),
+            ..Self::bare()
+        };
+        house.furnish(partitions, agents, policies);
+        house
+    }
+
+    fn furnish(&self, partitions: u32, agents: &str, policies: &str) {
+        self.ok(&["topics", "apply", "--partitions", &partitions.to_string()]);
+        self.ok(&["schemas", "register"]);
+        self.told(&["agents", "apply", "-"], agents);
+        self.told(&["policies", "apply", "-"], policies);
+    }
+
+    fn bootstrap(&self) -> &str {
+        let own = self.own.as_ref().map(|own| &own.broker.address);
+        own.unwrap_or_else(|| &parts().bootstrap)
+    }
+
+    /// Where it is, for what a test does itself.
+    pub(crate) fn connection(&self) -> Connection {
+        let properties = std::collections::BTreeMap::new();
+        Connection::new(self.bootstrap(), &self.prefix, properties).unwrap()
+    }
+
+    /// How many lines of what its processors logged hold a text.
+    pub(crate) fn logged(&self, text: &str) -> usize {
+        let logs = self.own.iter().flat_map(Own::logs);
+        logs.map(|log| log.matches(text).count()).sum()
     }
 
     /// A prefix, and nothing there yet.
@@ -111,15 +170,20 @@ impl House {
         let run = uuid::Uuid::now_v7().simple();
         Self {
             prefix: format!("t{run}-{number}."),
+            own: None,
         }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let parts = parts();
         let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+        if let Some(own) = &self.own {
+            command
+                .arg("--config")
+                .arg(own.folder.path().join("quorate.toml"));
+        }
         command
-            .args(["--bootstrap", &parts.bootstrap])
-            .args(["--registry", &parts.registry])
+            .args(["--bootstrap", self.bootstrap()])
+            .args(["--registry", &parts().registry])
             .args(["--prefix", &self.prefix])
             .args(arguments);
         command
@@ -211,10 +275,37 @@ impl House {
     /// Starts a processor of a name; with another's name it fences that one.
     pub(crate) fn run_as(&self, instance: &str) -> Processor {
         let arguments = ["run", "--engines", "2", "--instance", instance];
-        let child = self.command(&arguments).spawn().unwrap();
+        let mut command = self.command(&arguments);
+        if let Some(own) = &self.own {
+            let log = own.folder.path().join(format!("{instance}.log"));
+            let log = OpenOptions::new().create(true).append(true).open(log);
+            command.stderr(log.unwrap());
+        }
+        let child = command.spawn().unwrap();
         Processor {
             guard: guard(&format!("kill -9 {}", child.id())),
             child,
+        }
+    }
+}
+
+impl Own {
+    fn logs(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|end| end == "log"));
+        paths.sort();
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        paths.into_iter().map(read).collect()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for log in self.logs() {
+                eprintln!("a processor logged:\n{log}");
+            }
         }
     }
 }
@@ -240,11 +331,25 @@ pub(crate) struct Processor {
 impl Processor {
     /// Asks it to stop, and waits until it has; it must call that a success.
     pub(crate) fn stop(mut self) {
-        let id = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(told.success());
+        self.signal("-TERM");
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status:?}");
+    }
+
+    /// Stops its clock: it does nothing, and knows nothing of it.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(told.success());
     }
 
     /// Kills it where it stands.

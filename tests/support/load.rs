@@ -1,0 +1,295 @@
+//! A steady load of rounds, as agents of every kind would make it: most answer in time, some late,
+//! twice, with nonsense, or on the wrong partition. Everything but the time comes from a seed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use quorate::clock::{Clock as _, System};
+use quorate::transport::kafka::{Appender, Schemas};
+use quorate::wire::{Codec, partition_of};
+use quorate_core::ids::{ProposalId, Timestamp};
+use quorate_core::records::{Action, Proposal, Response, Stakes, Verdict};
+use quorate_core::topic::Topic;
+
+use super::House;
+
+/// How often a round is opened, in milliseconds.
+const EVERY: i64 = 32;
+/// Agents that may answer.
+const AGENTS: usize = 24;
+
+/// Numbers that follow from a seed (splitmix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// The seed that `QUORATE_TEST_SEED` names, else one of the time; it is printed.
+    pub(crate) fn of_this_run(test: &str) -> Self {
+        let named = std::env::var("QUORATE_TEST_SEED").ok();
+        let named = named.map(|seed| seed.parse().expect("a seed is a number"));
+        let seed = named.unwrap_or_else(|| System.now().0.unsigned_abs());
+        eprintln!("{test}: QUORATE_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// Others, that follow from these.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number of these.
+    pub(crate) fn within(&mut self, range: std::ops::Range<i64>) -> i64 {
+        let span = (range.end - range.start).unsigned_abs();
+        range.start + i64::try_from(self.next() % span).unwrap()
+    }
+
+    fn percent(&mut self, of_hundred: i64) -> bool {
+        self.within(0..100) < of_hundred
+    }
+}
+
+/// The agents that take part, as `agents apply` takes them.
+pub(crate) fn agents() -> String {
+    let voter = |number| {
+        let right = 30 + number;
+        format!(
+            "[[agent]]\nagent_id = \"a{number}\"\ndomains = [{{ domain = \"pay\", authority = 1.0, \
+             prior = {{ right = {right}, wrong = 3, source = \"test\" }} }}]\n"
+        )
+    };
+    let voters: String = (0..AGENTS).map(voter).collect();
+    format!("[[agent]]\nagent_id = \"desk\"\n\n{voters}")
+}
+
+/// The policy their rounds are resolved under.
+pub(crate) const POLICIES: &str = r#"
+[[policy]]
+pattern = "pay"
+proposer_counts = false
+max_open_per_proposer = 1000000
+"#;
+
+struct Entry {
+    topic: Topic,
+    partition: i32,
+    key: String,
+    value: Vec<u8>,
+}
+
+/// What was appended, counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Appended {
+    /// Rounds proposed.
+    pub(crate) rounds: usize,
+    /// Records of responses.
+    pub(crate) responses: usize,
+    /// Milliseconds from the first to the last.
+    pub(crate) millis: i64,
+}
+
+/// A load that goes on until it is stopped.
+pub(crate) struct Load {
+    appender: Appender,
+    codec: Arc<Codec>,
+    partitions: i32,
+    random: Random,
+    waiting: BTreeMap<(Timestamp, u64), Entry>,
+    scheduled: u64,
+    appended: Appended,
+}
+
+impl Load {
+    /// One on these topics.
+    pub(crate) fn on(house: &House, partitions: i32, random: Random) -> Self {
+        let connection = house.connection();
+        Self {
+            appender: Appender::open(&connection).unwrap(),
+            codec: Arc::clone(Schemas::load(&connection).unwrap().codec()),
+            partitions,
+            random,
+            waiting: BTreeMap::new(),
+            scheduled: 0,
+            appended: Appended::default(),
+        }
+    }
+
+    /// Opens rounds until told to stop, then appends what is still to come of them.
+    pub(crate) fn run(mut self, stop: &AtomicBool) -> Appended {
+        let started = System.now();
+        let mut next = started;
+        while !stop.load(Ordering::Relaxed) || !self.waiting.is_empty() {
+            let now = System.now();
+            if now >= next && !stop.load(Ordering::Relaxed) {
+                self.round(now);
+                next = Timestamp(next.0 + EVERY);
+            }
+            let later = self.waiting.split_off(&(Timestamp(now.0 + 1), 0));
+            for entry in std::mem::replace(&mut self.waiting, later).into_values() {
+                self.append(&entry);
+            }
+            let _under_way = self.appender.is_waiting();
+            // The pace of a load, nothing that is waited for.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.appender.settle().unwrap();
+        self.appended.millis = System.now().since(started).0;
+        self.appended
+    }
+
+    fn append(&mut self, entry: &Entry) {
+        let (key, value) = (Some(entry.key.as_bytes()), Some(&entry.value[..]));
+        self.appender
+            .append(entry.topic, entry.partition, key, value, &[])
+            .unwrap();
+        self.appended.responses += usize::from(entry.topic == Topic::Responses);
+    }
+
+    fn later(&mut self, at: i64, topic: Topic, key: &str, value: &[u8]) {
+        let right = partition_of(key.as_bytes(), self.partitions);
+        let astray = i32::from(topic == Topic::Responses && self.random.percent(3));
+        let entry = Entry {
+            topic,
+            partition: (right + astray) % self.partitions,
+            key: key.to_owned(),
+            value: value.to_vec(),
+        };
+        self.scheduled += 1;
+        self.waiting.insert((Timestamp(at), self.scheduled), entry);
+    }
+
+    fn id(&mut self, now: Timestamp) -> String {
+        let mut bytes = self.random.next().to_be_bytes().repeat(2);
+        bytes[8..].copy_from_slice(&self.random.next().to_be_bytes());
+        bytes[..6].copy_from_slice(&now.0.to_be_bytes()[2..]);
+        bytes[6] = 0x70 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        ProposalId::from_bytes(bytes.try_into().unwrap()).to_string()
+    }
+
+    /// Everything about one round, each with its time.
+    fn round(&mut self, now: Timestamp) {
+        self.appended.rounds += 1;
+        let id = self.id(now);
+        let deadline = now.0 + self.random.within(2_000..4_500);
+        let proposed = now.0 + self.random.within(0..200);
+        self.propose(&id, proposed, deadline);
+        let lean = self.random.within(10..95);
+        for number in 0..AGENTS {
+            let at = match self.random.within(0..100) {
+                0..12 => continue,
+                12..20 => deadline + self.random.within(50..2_000),
+                _ => self.random.within(now.0..deadline - 50),
+            };
+            self.respond(&id, &format!("a{number}"), lean, at);
+        }
+        self.nonsense(&id, now.0, deadline);
+    }
+
+    fn propose(&mut self, id: &str, at: i64, deadline: i64) {
+        let mut proposal = Proposal {
+            proposal_id: id.to_owned(),
+            proposer: "desk".to_owned(),
+            domain: "pay.out".to_owned(),
+            action: Action {
+                r#type: "payment.release".to_owned(),
+                subject: id.to_owned(),
+                parameters: Vec::new(),
+            },
+            summary: String::new(),
+            rationale: String::new(),
+            confidence: 0.9,
+            stakes: if self.random.percent(15) {
+                Stakes::High
+            } else {
+                Stakes::Low
+            },
+            deadline: Some(Timestamp(deadline)),
+            supersedes: None,
+            labels: Vec::new(),
+        };
+        let value = self.codec.encode(&proposal).unwrap();
+        self.later(at, Topic::Proposals, id, &value);
+        if self.random.percent(8) {
+            let again = at + self.random.within(1..6_000);
+            self.later(again, Topic::Proposals, id, &value);
+        }
+        if self.random.percent(4) {
+            proposal.summary = "another".to_owned();
+            let value = self.codec.encode(&proposal).unwrap();
+            let after = at + self.random.within(1..6_000);
+            self.later(after, Topic::Proposals, id, &value);
+        }
+    }
+
+    fn respond(&mut self, id: &str, agent: &str, lean: i64, at: i64) {
+        let value = self.response(id, agent, lean);
+        self.later(at, Topic::Responses, id, &value);
+        if self.random.percent(5) {
+            let again = at + self.random.within(1..4_000);
+            self.later(again, Topic::Responses, id, &value);
+        }
+        if self.random.percent(5) {
+            let value = self.response(id, agent, 100 - lean);
+            let after = at + self.random.within(1..4_000);
+            self.later(after, Topic::Responses, id, &value);
+        }
+    }
+
+    fn response(&mut self, id: &str, agent: &str, lean: i64) -> Vec<u8> {
+        let verdict = if self.random.percent(4) {
+            Verdict::Abstain
+        } else if self.random.percent(lean) {
+            Verdict::Endorse
+        } else {
+            Verdict::Challenge
+        };
+        let confidence = self.random.within(200..1_000);
+        let response = Response {
+            response_id: format!("r{}", self.random.next()).into(),
+            proposal_id: id.to_owned().into(),
+            proposal_digest: None,
+            agent_id: agent.to_owned().into(),
+            verdict,
+            confidence: f64::from(i32::try_from(confidence).unwrap()) / 1_000.0,
+            reasoning: if self.random.percent(2) { "" } else { "seen" }.into(),
+            evidence: Vec::new(),
+        };
+        self.codec.encode(&response).unwrap()
+    }
+
+    /// What is refused whatever happens.
+    fn nonsense(&mut self, id: &str, from: i64, to: i64) {
+        let mut maybe = |of_hundred| {
+            let at = self.random.within(from..to);
+            self.random.percent(of_hundred).then_some(at)
+        };
+        let times = [maybe(20), maybe(5), maybe(5), maybe(5), maybe(5)];
+        if let Some(at) = times[0] {
+            self.later(at, Topic::Responses, id, b"nonsense");
+        }
+        if let Some(at) = times[1] {
+            self.later(at, Topic::Proposals, id, b"nonsense");
+        }
+        if let Some(at) = times[2] {
+            let stranger = self.response(id, "nobody", 50);
+            self.later(at, Topic::Responses, id, &stranger);
+        }
+        let other = self.id(Timestamp(from));
+        let about_nothing = self.response(&other, "a1", 50);
+        if let Some(at) = times[3] {
+            self.later(at, Topic::Responses, &other, &about_nothing);
+        }
+        if let Some(at) = times[4] {
+            self.later(at, Topic::Responses, id, &about_nothing);
+        }
+    }
+}
