@@ -178,6 +178,7 @@ impl Reader {
         let doing = || Error::kafka("read topics");
         let mut list = TopicPartitionList::new();
         for &(topic, partition, start) in places {
+            self.meet(topic)?;
             let place = match start {
                 Start::Beginning => Place::Beginning,
                 Start::End => Place::End,
@@ -187,6 +188,16 @@ impl Reader {
                 .map_err(doing())?;
         }
         self.consumer.assign(&list).map_err(doing())
+    }
+
+    /// Lets the client that reads learn who leads a topic it may not know yet. Left to itself, it
+    /// looks for the leaders of unknown topics once a second.
+    fn meet(&self, topic: Topic) -> Result<(), Error> {
+        let name = self.connection.topic(topic);
+        let answer = self.consumer.fetch_metadata(Some(&name), PATIENCE);
+        answer
+            .map(drop)
+            .map_err(Error::kafka(format!("ask who leads `{name}`")))
     }
 
     /// The next record, if one comes within the time.
