@@ -3,7 +3,8 @@
 //!
 //! librdkafka has no defence of its own against an end of a transaction that arrives late and hits
 //! the next one. A new epoch is that defence, so a producer whose commit or abort ended in doubt
-//! is never used again.
+//! is never used again. The client also asks again by itself, says nothing of it, and reports
+//! success; only the time that takes shows it, so a commit that took as long counts as in doubt.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,16 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
 use super::append::{drain, record, send};
-use super::connection::PATIENCE;
+use super::connection::{PATIENCE, RETRY_BACKOFF};
 use super::{Connection, Error};
+
+/// Whoever was answered sooner than this cannot have asked twice.
+const SURELY_ONCE: Duration = RETRY_BACKOFF.saturating_sub(Duration::from_millis(60));
 
 /// A transactional producer, and whether it has begun.
 pub(super) struct Transaction {
+    connection: Connection,
+    id: String,
     producer: BaseProducer,
     timeout: Duration,
     open: bool,
@@ -31,12 +37,10 @@ impl Transaction {
         id: &str,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let doing = || Error::kafka(format!("take over transactional id `{id}`"));
-        let config = connection.transactional(id, timeout);
-        let producer: BaseProducer = config.create().map_err(doing())?;
-        again(|| producer.init_transactions(PATIENCE * 2)).map_err(doing())?;
         Ok(Self {
-            producer,
+            connection: connection.clone(),
+            id: id.to_owned(),
+            producer: producer(connection, id, timeout)?,
             timeout,
             open: false,
         })
@@ -75,16 +79,22 @@ impl Transaction {
                 "deliver a transaction's records".to_owned(),
             ));
         }
-        let offsets = || {
-            self.producer
-                .send_offsets_to_transaction(positions, member, self.timeout)
-        };
-        again(offsets).map_err(Error::kafka("put positions into a transaction"))?;
+        let asked = Instant::now();
+        let offsets = self
+            .producer
+            .send_offsets_to_transaction(positions, member, self.timeout);
+        offsets.map_err(Error::kafka("put positions into a transaction"))?;
         // Never: the wait is bounded by the transaction's own timeout, and a shorter one would
         // leave the outcome in doubt.
-        let commit = || self.producer.commit_transaction(Timeout::Never);
-        again(commit).map_err(Error::kafka("commit a transaction"))?;
+        let commit = self.producer.commit_transaction(Timeout::Never);
+        commit.map_err(Error::kafka("commit a transaction"))?;
         self.open = false;
+        if asked.elapsed() >= SURELY_ONCE {
+            // It is committed, but an earlier end of it may still be under way, and would end the
+            // next one halfway: a new epoch makes it a stranger.
+            tracing::debug!(took = ?asked.elapsed(), "slow commit; taking a new producer");
+            self.producer = producer(&self.connection, &self.id, self.timeout)?;
+        }
         Ok(())
     }
 
@@ -101,6 +111,15 @@ impl Transaction {
     pub(super) fn serve(&self) {
         self.producer.poll(Duration::ZERO);
     }
+}
+
+/// A producer with this transactional id; what others with it left open is aborted.
+fn producer(connection: &Connection, id: &str, timeout: Duration) -> Result<BaseProducer, Error> {
+    let doing = || Error::kafka(format!("take over transactional id `{id}`"));
+    let config = connection.transactional(id, timeout);
+    let producer: BaseProducer = config.create().map_err(doing())?;
+    again(|| producer.init_transactions(PATIENCE * 2)).map_err(doing())?;
+    Ok(producer)
 }
 
 /// Calls again what says it may be called again, with the same arguments, for a while.
