@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One node of Apache Kafka (KRaft) from Maven Central's jars, for tests and the demo; Java 17 or later.
 # usage: kafka.sh [DIR]
+# KAFKA_ADVERTISED=HOST:PORT is where clients are told to go, if a proxy stands in front.
 # Prints `HOST:PORT` once it takes connections, then runs until its standard input ends, so that it
 # cannot outlive whoever started it. Jars are kept in $QUORATE_CACHE (default: .cache).
 set -euo pipefail
@@ -33,7 +34,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:$2
 listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$2
-advertised.listeners=PLAINTEXT://127.0.0.1:$1
+advertised.listeners=PLAINTEXT://${KAFKA_ADVERTISED:-127.0.0.1:$1}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$dir/data

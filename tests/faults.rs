@@ -10,6 +10,7 @@ use quorate_core::ids::Timestamp;
 
 use crate::support::load::{self, Appended, Load, Random};
 use crate::support::oracle::{Findings, Log};
+use crate::support::proxy::Stage;
 use crate::support::{House, Processor};
 
 const PARTITIONS: i32 = 3;
@@ -171,4 +172,29 @@ fn a_paused_processor_is_fenced() {
     });
     tell(test, &house, appended, &found);
     assert!(house.logged("session failed") > 0, "nobody was fenced");
+}
+
+#[test]
+fn an_end_of_a_transaction_that_arrives_late_ends_no_other() {
+    let test = "late end";
+    let mut random = Random::of_this_run(test);
+    let partitions = PARTITIONS.unsigned_abs();
+    let (house, proxy) = House::behind_proxy(partitions, &load::agents(), load::POLICIES);
+    let (_, appended, found) = under_load(&house, &mut random, |random| {
+        let mut one = house.run_as("one");
+        until(|| house.logged("restored") > 0);
+        for _ in 0..3 {
+            wait(random.within(1_500..2_500));
+            proxy.hold(true);
+            until(|| proxy.stage() == Stage::Arrived);
+            // What the late end would have committed of an open transaction is there now, and the
+            // positions are not; no other end passes until it is killed.
+            wait(100);
+            one.kill();
+            proxy.hold(false);
+            one = house.run_as("one");
+        }
+        vec![one]
+    });
+    tell(test, &house, appended, &found);
 }

@@ -26,14 +26,15 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Kafka in a container.
-pub(crate) fn kafka() -> Option<Started> {
+/// Kafka in a container; clients are told to go to the address advertised, if one is given.
+pub(crate) fn kafka(advertised: Option<&str>) -> Option<Started> {
     if !is_there(KAFKA) {
         return None;
     }
     // It has to say where it is reached from outside, so the port is chosen here.
     let port = free_port();
-    let advertised = format!("PLAINTEXT://127.0.0.1:{port},INSIDE://localhost:19092");
+    let outside = advertised.map_or_else(|| format!("127.0.0.1:{port}"), str::to_owned);
+    let advertised = format!("PLAINTEXT://{outside},INSIDE://localhost:19092");
     let container = GenericImage::new(KAFKA.0, KAFKA.1)
         .with_wait_for(WaitFor::message_on_stdout("Kafka Server started"))
         .with_mapped_port(port, 9092.tcp())

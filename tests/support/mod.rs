@@ -8,14 +8,17 @@
 mod containers;
 pub(crate) mod load;
 pub(crate) mod oracle;
+pub(crate) mod proxy;
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use proxy::Proxy;
 use quorate::transport::kafka::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,13 +45,15 @@ pub(crate) fn parts() -> &'static Parts {
         let mut keepers = Vec::new();
         let mut start = |variable: &str, script: &str, contained: fn() -> Option<Started>| {
             std::env::var(variable).unwrap_or_else(|_| {
-                let started = contained().unwrap_or_else(|| run_script(script));
+                let started = contained().unwrap_or_else(|| run_script(script, None));
                 keepers.push(started.keeper);
                 started.address
             })
         };
         Parts {
-            bootstrap: start("QUORATE_TEST_BOOTSTRAP", "kafka.sh", containers::kafka),
+            bootstrap: start("QUORATE_TEST_BOOTSTRAP", "kafka.sh", || {
+                containers::kafka(None)
+            }),
             registry: start("QUORATE_TEST_REGISTRY", "registry.sh", containers::registry),
             _keepers: keepers,
         }
@@ -62,11 +67,19 @@ pub(crate) struct Started {
     keeper: Child,
 }
 
-fn run_script(name: &str) -> Started {
+fn start_kafka(advertised: Option<&str>) -> Started {
+    containers::kafka(advertised).unwrap_or_else(|| run_script("kafka.sh", advertised))
+}
+
+fn run_script(name: &str, advertised: Option<&str>) -> Started {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("scripts")
         .join(name);
-    let mut keeper = Command::new(script)
+    let mut command = Command::new(script);
+    if let Some(advertised) = advertised {
+        command.env("KAFKA_ADVERTISED", advertised);
+    }
+    let mut keeper = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -128,7 +141,21 @@ impl House {
     /// The same on a broker of its own, whose processors notice soon that one has gone and write
     /// what they log to files.
     pub(crate) fn alone(partitions: u32, agents: &str, policies: &str) -> Self {
-        let broker = containers::kafka().unwrap_or_else(|| run_script("kafka.sh"));
+        let broker = start_kafka(None);
+        Self::of(broker, partitions, agents, policies)
+    }
+
+    /// The same with a proxy in front of the broker.
+    pub(crate) fn behind_proxy(partitions: u32, agents: &str, policies: &str) -> (Self, Proxy) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let broker = start_kafka(Some(&address));
+        let proxy = Proxy::between(listener, broker.address.clone());
+        let broker = Started { address, ..broker };
+        (Self::of(broker, partitions, agents, policies), proxy)
+    }
+
+    fn of(broker: Started, partitions: u32, agents: &str, policies: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("quorate.toml"), IMPATIENT).unwrap();
         let house = Self {

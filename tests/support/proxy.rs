@@ -1,0 +1,175 @@
+//! A proxy in front of a broker that knows Kafka's frames: it holds one end of a transaction back,
+//! as a network may, and lets it arrive when the next transaction has begun.
+//!
+//! The client's connection is closed when its frame is held, so that it asks again on another; the
+//! broker's stays, so that the frame can still arrive.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+const PRODUCE: i16 = 0;
+const ADD_PARTITIONS: i16 = 24;
+const END: i16 = 26;
+
+/// How far it has come with the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Everything passes.
+    Passing,
+    /// The next end of a transaction is held.
+    Holding,
+    /// It is held, and its client asks again.
+    Held,
+    /// Its client was answered, and has begun another transaction.
+    Begun,
+    /// A record of that one is on its way.
+    Written,
+    /// The held frame has been handed over; no other end passes.
+    Arrived,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    /// The transactional id's bytes, as they begin the body of what ends one.
+    whose: Vec<u8>,
+}
+
+/// The proxy.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxy {
+    state: Arc<(Mutex<State>, Condvar)>,
+}
+
+impl Proxy {
+    /// One at this address, in front of that one.
+    pub(crate) fn between(listener: TcpListener, broker: String) -> Self {
+        let state = State {
+            stage: Stage::Passing,
+            whose: Vec::new(),
+        };
+        let proxy = Self {
+            state: Arc::new((Mutex::new(state), Condvar::new())),
+        };
+        let accepting = proxy.clone();
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(upstream) = TcpStream::connect(&broker) else {
+                    continue;
+                };
+                accepting.join(client, upstream);
+            }
+        });
+        proxy
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.0.lock().unwrap()
+    }
+
+    fn reach(&self, stage: Stage) {
+        self.state().stage = stage;
+        self.state.1.notify_all();
+    }
+
+    /// Holds the next end of a transaction, or lets everything pass again.
+    pub(crate) fn hold(&self, hold: bool) {
+        self.reach(if hold { Stage::Holding } else { Stage::Passing });
+    }
+
+    /// How far it has come.
+    pub(crate) fn stage(&self) -> Stage {
+        self.state().stage
+    }
+
+    fn join(&self, client: TcpStream, upstream: TcpStream) {
+        let (mut from, mut to) = (upstream.try_clone().unwrap(), client.try_clone().unwrap());
+        thread::spawn(move || {
+            // Either side may be gone at any time; then so is the other.
+            let _ended = std::io::copy(&mut from, &mut to);
+            let _closed = to.shutdown(Shutdown::Both);
+        });
+        let proxy = self.clone();
+        thread::spawn(move || {
+            let _ended = proxy.pass(client, upstream);
+        });
+    }
+
+    fn pass(&self, mut client: TcpStream, mut upstream: TcpStream) -> std::io::Result<()> {
+        loop {
+            let mut frame = vec![0; 4];
+            if client.read_exact(&mut frame).is_err() {
+                return upstream.shutdown(Shutdown::Both);
+            }
+            let length = u32::from_be_bytes(frame[..4].try_into().unwrap());
+            frame.resize(4 + usize::try_from(length).unwrap(), 0);
+            client.read_exact(&mut frame[4..])?;
+            let key = i16::from_be_bytes([frame[4], frame[5]]);
+            if key == END && self.is_to_be_held(&frame) {
+                client.shutdown(Shutdown::Both)?;
+                return self.deliver_late(&frame, upstream);
+            }
+            if key == END && self.stage() == Stage::Arrived {
+                return client.shutdown(Shutdown::Both);
+            }
+            self.note(key, &frame);
+            upstream.write_all(&frame)?;
+        }
+    }
+
+    fn is_to_be_held(&self, frame: &[u8]) -> bool {
+        let mut state = self.state();
+        let held = state.stage == Stage::Holding;
+        if held {
+            state.stage = Stage::Held;
+            state.whose = whose(frame);
+        }
+        held
+    }
+
+    /// Takes note of the held one's client going on to its next transaction.
+    fn note(&self, key: i16, frame: &[u8]) {
+        let state = self.state();
+        let begins = (Stage::Held, ADD_PARTITIONS);
+        let writes = (Stage::Begun, PRODUCE);
+        let at = (state.stage, key);
+        if (at == begins || at == writes) && names(frame, &state.whose) {
+            drop(state);
+            self.reach(if at == begins {
+                Stage::Begun
+            } else {
+                Stage::Written
+            });
+        }
+    }
+
+    /// Waits until the next transaction has begun, and has had the time for some of its records.
+    fn deliver_late(&self, frame: &[u8], mut upstream: TcpStream) -> std::io::Result<()> {
+        let state = self.state();
+        let waiting = |state: &mut State| state.stage < Stage::Written;
+        drop(self.state.1.wait_while(state, waiting).unwrap());
+        // On a connection of its own the record may be behind; it is what the network does.
+        thread::sleep(Duration::from_millis(30));
+        upstream.write_all(frame)?;
+        self.reach(Stage::Arrived);
+        // Its answer comes back into a connection that nobody reads.
+        thread::park();
+        Ok(())
+    }
+}
+
+/// The transactional id a frame that ends a transaction begins with, after its header.
+fn whose(frame: &[u8]) -> Vec<u8> {
+    let length = |at: usize| usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+    let body = 14 + length(12);
+    frame[body + 2..body + 2 + length(body)].to_vec()
+}
+
+/// Whether a frame names a transactional id where it begins.
+fn names(frame: &[u8], id: &[u8]) -> bool {
+    let head = &frame[..frame.len().min(256)];
+    head.windows(id.len()).any(|part| part == id)
+}
