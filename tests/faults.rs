@@ -128,7 +128,7 @@ fn a_processor_killed_again_and_again_loses_and_doubles_nothing() {
             let pause = if number % 3 == 2 {
                 random.within(200..1_500)
             } else {
-                random.within(3_500..6_000)
+                random.within(4_500..6_500)
             };
             wait(pause);
             let which = usize::try_from(random.within(0..2)).unwrap();

@@ -38,7 +38,7 @@ pub(crate) struct Findings {
     pub(crate) escalated: BTreeMap<(ProposalId, Digest), usize>,
     /// Dead letters.
     pub(crate) refused: BTreeMap<Refused, usize>,
-    /// What the last record of a round says of it.
+    /// Whether a round is open, and its decision's digest, as its last record has it.
     pub(crate) rounds: BTreeMap<ProposalId, (bool, Option<Digest>)>,
 }
 
@@ -76,7 +76,6 @@ impl Findings {
         text
     }
 
-    /// How many outcomes have a status.
     fn decide(&mut self, outcome: &Outcome) {
         let coordinates = &outcome.coordinates;
         let offset = coordinates.proposal_offset;
@@ -259,7 +258,6 @@ impl Log {
 
 /// The records of two topics' partitions by append time, each topic's in the order of its offsets.
 fn merged(topics: [Vec<Stored>; 2]) -> Vec<Stored> {
-    let mut all: Vec<Stored> = Vec::new();
     let mut stamped = Vec::new();
     for records in topics {
         let mut time = Timestamp::default();
@@ -269,8 +267,7 @@ fn merged(topics: [Vec<Stored>; 2]) -> Vec<Stored> {
         }
     }
     stamped.sort_by_key(|(time, _)| *time);
-    all.extend(stamped.into_iter().map(|(_, stored)| stored));
-    all
+    stamped.into_iter().map(|(_, stored)| stored).collect()
 }
 
 fn record(stored: &Stored) -> Record<'_> {
