@@ -248,9 +248,9 @@ fn framed(id: i32, datum: &[u8]) -> Vec<u8> {
 }
 
 /// The id a registry gives a schema, or gave it before.
-fn registered(house: &House, schema: &str) -> i32 {
+fn registered(house: &House, kind: Kind, schema: &str) -> i32 {
     let registry = Registry::new(&parts().registry, "", None).unwrap();
-    let subject = Kind::Response.subject(&house.prefix);
+    let subject = kind.subject(&house.prefix);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -267,7 +267,7 @@ fn a_response_of_a_newer_schema_is_read_once_the_registry_has_said_what_it_is() 
     let mut schema: Value = serde_json::from_str(Kind::Response.schema()).unwrap();
     let field = serde_json::json!({"name": "mood", "type": "string", "default": ""});
     schema["fields"].as_array_mut().unwrap().push(field);
-    let newer = registered(&house, &schema.to_string());
+    let newer = registered(&house, Kind::Response, &schema.to_string());
     let datum = [response(&id, "bob"), vec![2, b'x']].concat();
     let value = framed(newer, &datum);
     let appender = appender(&house);
@@ -281,6 +281,27 @@ fn a_response_of_a_newer_schema_is_read_once_the_registry_has_said_what_it_is() 
     assert_eq!(ballot(&outcome, "bob")["counted"], true);
 }
 
+/// The schema of decisions stands for one that the registry has and no response can be read by; for
+/// one that it does not have this processor would wait longer than the test.
+#[test]
+fn a_response_that_names_another_records_schema_is_refused_without_waiting() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run_configured("one", "[run]\nschema_wait_ms = 600000\n");
+    let id = propose(&house, "pay", "LOW");
+    let value = framed(
+        registered(&house, Kind::Decision, Kind::Decision.schema()),
+        &response(&id, "bob"),
+    );
+    let appender = appender(&house);
+    let key = Some(id.as_bytes());
+    appender
+        .append(Topic::Responses, 0, key, Some(&value), &[])
+        .unwrap();
+    appender.settle().unwrap();
+    let letter = house.records("dead-letters", Some(&id), 1).remove(0);
+    assert_eq!(letter["reason"], "unknown_schema");
+}
+
 #[test]
 fn a_response_on_the_wrong_partition_is_forwarded_and_counted() {
     let house = House::with(3, AGENTS, POLICIES);
@@ -289,7 +310,7 @@ fn a_response_on_the_wrong_partition_is_forwarded_and_counted() {
     house.respond(&id, "ada", "endorse", "0.9");
     house.respond(&id, "bob", "endorse", "0.9");
     let value = framed(
-        registered(&house, Kind::Response.schema()),
+        registered(&house, Kind::Response, Kind::Response.schema()),
         &response(&id, "cyd"),
     );
     let right = quorate::wire::partition_of(id.as_bytes(), 3);

@@ -301,8 +301,19 @@ impl House {
 
     /// Starts a processor of a name; with another's name it fences that one.
     pub(crate) fn run_as(&self, instance: &str) -> Processor {
+        self.start(instance, &[])
+    }
+
+    /// Starts a processor that is told more by a file of its own.
+    pub(crate) fn run_configured(&self, instance: &str, config: &str) -> Processor {
+        let file = std::env::temp_dir().join(format!("{}{instance}.toml", self.prefix));
+        std::fs::write(&file, config).unwrap();
+        self.start(instance, &["--config", file.to_str().unwrap()])
+    }
+
+    fn start(&self, instance: &str, told: &[&str]) -> Processor {
         let arguments = ["run", "--engines", "2", "--instance", instance];
-        let mut command = self.command(&arguments);
+        let mut command = self.command(&[&arguments, told].concat());
         if let Some(own) = &self.own {
             let log = own.folder.path().join(format!("{instance}.log"));
             let log = OpenOptions::new().create(true).append(true).open(log);

@@ -27,20 +27,20 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// Asks on a thread of its own until there is an answer or patience ends; whether the codec
-    /// knows the schema now.
-    pub(super) fn ask(&self, codec: &Arc<Codec>, asked: Asked) -> Receiver<bool> {
+    /// Asks on a thread of its own until the registry has the schema or patience ends; what it said
+    /// last.
+    pub(super) fn ask(&self, codec: &Arc<Codec>, asked: Asked) -> Receiver<Answer> {
         let (sender, receiver) = channel();
         let (lookup, codec) = (self.clone(), Arc::clone(codec));
         let until = Instant::now() + self.patience;
         thread::spawn(move || {
             let mut answer = lookup.once(&codec, asked);
-            while answer != Answer::Known && Instant::now() < until {
+            while answer.may_change() && Instant::now() < until {
                 thread::sleep(PAUSE);
                 answer = lookup.once(&codec, asked);
             }
             // Nobody listens any more if the partition has been taken away.
-            let _unheard = sender.send(answer == Answer::Known);
+            let _unheard = sender.send(answer);
         });
         receiver
     }
@@ -76,7 +76,7 @@ impl Lookup {
             Ok(()) => Answer::Known,
             Err(error) => {
                 tracing::warn!(%kind, id, %error, "schema of the registry cannot be read");
-                Answer::Unknown
+                Answer::Unfit
             }
         }
     }
@@ -84,13 +84,22 @@ impl Lookup {
 
 /// What asking once came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     /// The codec knows the schema.
     Known,
-    /// The registry does not have it, or it is not one of that kind.
+    /// The registry does not have it (yet).
     Unknown,
+    /// The registry has it, and it is not one of that kind: it never will be.
+    Unfit,
     /// The registry did not say.
     Silence,
+}
+
+impl Answer {
+    /// Whether asking again may come to something else.
+    const fn may_change(self) -> bool {
+        matches!(self, Self::Unknown | Self::Silence)
+    }
 }
 
 /// The schema an input names, if the codec does not know it.

@@ -15,7 +15,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 
 use super::connection::PATIENCE;
-use super::lookup::{Asked, unknown_in};
+use super::lookup::{Answer, Asked, unknown_in};
 use super::positions::{self, Committed, INPUTS};
 use super::restore::{Source, Step};
 use super::tables::Follower;
@@ -38,7 +38,7 @@ pub(super) struct Share {
     /// Nothing of this may be committed any more.
     pub(super) abandoned: bool,
     pub(super) ticks: Ticks,
-    lookups: BTreeMap<Asked, Receiver<bool>>,
+    lookups: BTreeMap<Asked, Receiver<Answer>>,
     refused: BTreeSet<Asked>,
 }
 
@@ -311,19 +311,25 @@ impl Share {
     where
         C: ConsumerContext,
     {
-        let answered = |receiver: &Receiver<bool>| match receiver.try_recv() {
-            Ok(known) => Some(known),
+        let answered = |receiver: &Receiver<Answer>| match receiver.try_recv() {
+            Ok(answer) => Some(answer),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(false),
+            Err(TryRecvError::Disconnected) => Some(Answer::Silence),
         };
         let answers: Vec<_> = self
             .lookups
             .iter()
             .filter_map(|(&asked, receiver)| Some((asked, answered(receiver)?)))
             .collect();
-        for (asked, known) in answers {
+        for (asked, answer) in answers {
+            if answer == Answer::Silence {
+                // A registry that is away refuses nothing: the partition waits for it.
+                let again = self.source.lookup.ask(&self.source.codec, asked);
+                self.lookups.insert(asked, again);
+                continue;
+            }
             self.lookups.remove(&asked);
-            if !known {
+            if answer != Answer::Known {
                 self.refused.insert(asked);
             }
             let waiting = |(_, slot): &(&i32, &Slot)| slot.waiting == Some(asked);
