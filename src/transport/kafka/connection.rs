@@ -33,6 +33,8 @@ const RESERVED: &[&str] = &[
     "isolation.level",
     "partition.assignment.strategy",
     "request.required.acks",
+    "retry.backoff.ms",
+    "transaction.timeout.ms",
     "transactional.id",
 ];
 
@@ -212,7 +214,9 @@ mod tests {
             let properties = BTreeMap::from([(key.to_owned(), "x".to_owned())]);
             Connection::new("localhost:1", "acp.", properties)
         };
-        assert!(set("isolation.level").is_err());
+        for key in ["isolation.level", "transactional.id", "retry.backoff.ms"] {
+            assert!(set(key).is_err(), "{key}");
+        }
         assert!(set("client.rack").is_ok());
     }
 
