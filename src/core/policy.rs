@@ -7,6 +7,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use core::borrow::Borrow;
+
 use crate::decimal::Decimal;
 use crate::domain;
 use crate::electorate::REQUIRED_DOMAINS_MAX;
@@ -45,13 +47,13 @@ fn evidence_units(error: u64) -> f64 {
 
 /// The policy that governs a domain: the longest pattern that covers it, `*` last.
 #[must_use]
-pub fn governing<'a>(
-    policies: impl Iterator<Item = &'a Policy>,
+pub fn governing<'a, P: Borrow<Policy>>(
+    policies: impl Iterator<Item = &'a P>,
     domain: &str,
-) -> Option<&'a Policy> {
+) -> Option<&'a P> {
     policies
-        .filter(|policy| domain::matches(&policy.pattern, domain))
-        .max_by_key(|policy| domain::closeness(&policy.pattern))
+        .filter(|policy| domain::matches(&(*policy).borrow().pattern, domain))
+        .max_by_key(|policy| domain::closeness(&(*policy).borrow().pattern))
 }
 
 const SECOND: i64 = 1_000;

@@ -11,7 +11,7 @@ use quorate_core::records::{
 };
 use quorate_core::reject::Reject;
 use quorate_core::resolve::RULES_REVISION;
-use quorate_core::round::OpenRound;
+use quorate_core::round::{OpenRound, check_proposer};
 use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output, Record};
@@ -84,23 +84,13 @@ impl Partition {
             };
         }
         let pins = tables.pins();
-        let agent = tables
-            .agent(&proposal.proposer, pins.agents)
-            .ok_or(Reject::AgentNotListed)?;
-        if agent.status != AgentStatus::Active {
-            return Err(Reject::AgentNotActive.into());
-        }
-        let policy = tables
-            .governing(&proposal.domain, pins.policies)
-            .ok_or(Reject::NoPolicy)?;
-        if !policy.allows(&proposal.action.r#type) {
-            return Err(Reject::ActionTypeNotAllowed.into());
-        }
-        let deadline = self.deadline(&proposal, policy)?;
+        let agent = tables.agent(&proposal.proposer, pins.agents).cloned();
+        let policy = tables.governing(&proposal.domain, pins.policies).cloned();
+        let (agent, policy) = check_proposer(&proposal, agent, policy)?;
+        let deadline = self.deadline(&proposal, &policy)?;
         if self.rounds.running_of(&agent.agent_id) >= policy.max_open_per_proposer {
             return Err(Reject::ProposerOverLimit.into());
         }
-        let (policy, agent) = (Arc::clone(policy), Arc::clone(agent));
         Ok(Some(Admitted {
             id,
             proposal,

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use quorate_core::domain;
 use quorate_core::electorate::{self, Standing};
 use quorate_core::ids::{AgentId, Offset, Timestamp};
+use quorate_core::policy;
 use quorate_core::records::{Agent, Pins, Policy, Start, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
@@ -149,13 +149,8 @@ impl Tables {
     /// The policy that governs a domain as of an offset of `acp.policies`.
     #[must_use]
     pub fn governing(&self, domain: &str, pin: Offset) -> Option<&Arc<Policy>> {
-        let covering = self
-            .policies
-            .values()
-            .filter_map(|versions| as_of(versions, pin));
-        covering
-            .filter(|policy| domain::matches(&policy.pattern, domain))
-            .max_by_key(|policy| domain::closeness(&policy.pattern))
+        let in_force = self.policies.values();
+        policy::governing(in_force.filter_map(|versions| as_of(versions, pin)), domain)
     }
 
     /// What an agent brings to a round in a domain under a policy, as of the round's pins.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use quorate_core::electorate::{Standing, standing};
 use quorate_core::ids::{AgentId, Bytes, Digest, Millis, Offset, ProposalId};
 use quorate_core::millionths::Millionths;
+use quorate_core::policy::governing;
 use quorate_core::records::{Agent, Opening, Pins, Policy, Proposal, Response, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::resolve::RULES_REVISION;
-use quorate_core::round::OpenRound;
+use quorate_core::round::{OpenRound, check_proposer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -157,13 +158,9 @@ impl Case {
         let now = proposal_id.v7_time().ok_or_else(|| refuse(Reject::BadId))?;
         let confidence =
             Millionths::admit(proposal.confidence).map_err(|_| refuse(Reject::BadNumber))?;
-        let agent = find(&proposal.proposer).ok_or_else(|| refuse(Reject::AgentNotListed))?;
-        if !quorate_core::domain::matches(&policy.pattern, &proposal.domain) {
-            return Err(refuse(Reject::NoPolicy));
-        }
-        if !policy.allows(&proposal.action.r#type) {
-            return Err(refuse(Reject::ActionTypeNotAllowed));
-        }
+        let policy_of = governing(std::iter::once(policy), &proposal.domain);
+        let (agent, policy) =
+            check_proposer(&proposal, find(&proposal.proposer), policy_of).map_err(refuse)?;
         let value = Codec::single_object().encode(&proposal)?;
         let opening = Opening {
             proposal_offset: Offset(0),

@@ -101,6 +101,16 @@ mod tests {
     }
 
     #[test]
+    fn a_proposer_that_is_suspended_is_refused_as_on_the_log() {
+        let text = CASE.replace(
+            "{\"agent_id\": \"proposer\"}",
+            "{\"agent_id\": \"proposer\", \"status\": \"SUSPENDED\"}",
+        );
+        let error = format!("{:#}", report(&text).unwrap_err());
+        assert!(error.contains("agent_not_active"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_by_name() {
         let text = CASE.replace("\"agents\"", "\"agnets\"");
         let error = format!("{:#}", report(&text).unwrap_err());

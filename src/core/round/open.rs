@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 use super::{OBSERVERS_MAX, ORPHAN_GRACE, QUALIFIED_MAX, SUPERSEDED_MAX};
 use crate::early;
@@ -72,6 +73,27 @@ pub enum Heard {
     Said,
     /// It had been admitted before, and changes nothing.
     Copy,
+}
+
+/// What can be refused of a proposal for who proposes what, where: its agent, the policy that
+/// governs its domain, its action type.
+///
+/// # Errors
+/// The first refusal that applies, in the protocol's order.
+pub fn check_proposer<A: Borrow<Agent>, P: Borrow<Policy>>(
+    proposal: &Proposal,
+    agent: Option<A>,
+    policy: Option<P>,
+) -> Result<(A, P), Reject> {
+    let agent = agent.ok_or(Reject::AgentNotListed)?;
+    if agent.borrow().status != AgentStatus::Active {
+        return Err(Reject::AgentNotActive);
+    }
+    let policy = policy.ok_or(Reject::NoPolicy)?;
+    if !policy.borrow().allows(&proposal.action.r#type) {
+        return Err(Reject::ActionTypeNotAllowed);
+    }
+    Ok((agent, policy))
 }
 
 /// What can be refused of a response before its round is looked at: its number, its agent, a
