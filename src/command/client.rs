@@ -157,6 +157,18 @@ pub(super) fn print_appended(id: &str, appended: &[Appended]) -> io::Result<()> 
     Ok(())
 }
 
+/// Appends one record, and prints where it lies.
+pub(super) fn send<T: Record>(
+    config: &Config,
+    id: &str,
+    key: &str,
+    record: T,
+) -> anyhow::Result<()> {
+    let appended = Client::open(config)?.append(&[(key, record)])?;
+    print_appended(id, &appended)?;
+    Ok(())
+}
+
 /// A record in the making: a file's JSON, with flags laid over it.
 pub(super) struct Draft(Map<String, Value>);
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use quorate_core::records::Decision;
 
-use super::client::{self, Client, Draft};
+use super::client::{self, Draft};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
 
@@ -55,8 +55,6 @@ impl Decide {
         let value = draft.into_value();
         let decision: Decision = from_value_strict(&value).context("not a decision")?;
         let (id, key) = (decision.decision_id.clone(), decision.proposal_id.clone());
-        let appended = Client::open(config)?.append(&[(key.as_str(), decision)])?;
-        client::print_appended(&id, &appended)?;
-        Ok(())
+        client::send(config, &id, key.as_str(), decision)
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use quorate_core::records::Proposal;
 use serde_json::{Value, json};
 
-use super::client::{self, Client, Draft};
+use super::client::{self, Draft};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
 
@@ -83,9 +83,7 @@ impl Propose {
         let value = draft.into_value();
         let proposal: Proposal = from_value_strict(&value).context("not a proposal")?;
         let id = proposal.proposal_id.clone();
-        let appended = Client::open(config)?.append(&[(id.as_str(), proposal)])?;
-        client::print_appended(&id, &appended)?;
-        Ok(())
+        client::send(config, &id, id.as_str(), proposal)
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use quorate_core::records::input::Result as Turned;
 
-use super::client::{self, Client, Draft};
+use super::client::{self, Draft};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
 
@@ -52,8 +52,6 @@ impl Report {
         let value = draft.into_value();
         let result: Turned = from_value_strict(&value).context("not a result")?;
         let (id, key) = (result.result_id.clone(), result.proposal_id.clone());
-        let appended = Client::open(config)?.append(&[(key.as_str(), result)])?;
-        client::print_appended(&id, &appended)?;
-        Ok(())
+        client::send(config, &id, key.as_str(), result)
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use quorate_core::records::Response;
 
-use super::client::{self, Client, Draft};
+use super::client::{self, Draft};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
 
@@ -66,8 +66,6 @@ impl Respond {
         let value = draft.into_value();
         let response: Response<'_> = from_value_strict(&value).context("not a response")?;
         let (id, key) = (response.response_id.clone(), response.proposal_id.clone());
-        let appended = Client::open(config)?.append(&[(&*key, response)])?;
-        client::print_appended(&id, &appended)?;
-        Ok(())
+        client::send(config, &id, &key, response)
     }
 }
