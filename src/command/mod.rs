@@ -31,6 +31,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use quorate_core::fault::{self, Fault};
 
 use crate::config::Config;
 use crate::telemetry;
@@ -144,6 +145,7 @@ fn answer(text: &str) -> io::Result<()> {
 fn call(cli: Cli) -> anyhow::Result<ExitCode> {
     let config = configure(cli.global)?;
     telemetry::start(&config.log)?;
+    put_fault_in()?;
     match cli.verb {
         Verb::Topics(verb) => return verb.call(&config),
         Verb::Schemas(verb) => verb.call(&config)?,
@@ -164,6 +166,20 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::DeadLetters(verb) => verb.call(&config)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts in the fault a test asks for; never in a release build.
+fn put_fault_in() -> anyhow::Result<()> {
+    if !cfg!(debug_assertions) {
+        return Ok(());
+    }
+    let Ok(name) = std::env::var("QUORATE_FAULT") else {
+        return Ok(());
+    };
+    let fault = Fault::named(&name).with_context(|| format!("unknown fault `{name}`"))?;
+    tracing::warn!(name, "a fault was put in on purpose");
+    fault::put_in(fault);
+    Ok(())
 }
 
 /// A text file, or standard input for `-`.

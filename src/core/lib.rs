@@ -12,6 +12,7 @@ pub mod decimal;
 pub mod domain;
 pub mod early;
 pub mod electorate;
+pub mod fault;
 pub mod ids;
 pub mod limits;
 pub mod lint;

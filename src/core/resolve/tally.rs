@@ -11,6 +11,7 @@ use super::Case;
 use super::count::{Counted, weights};
 use super::margin::Margin;
 use crate::electorate::REQUIRED_DOMAINS_MAX;
+use crate::fault::{self, Fault};
 use crate::records::{Mode, Reason, Status, Verdict};
 
 /// The sums over a round's counted ballots.
@@ -179,7 +180,7 @@ impl<'a> Tally<'a> {
             responders: self.principals.len(),
             is_missing: self.required.contains(&0),
             vetoes: self.vetoes,
-            is_tie: self.endorse == self.challenge,
+            is_tie: self.endorse == self.challenge && !fault::is_on(Fault::TieUnseen),
         }
     }
 
