@@ -97,7 +97,7 @@ fn tell(test: &str, house: &House, appended: Appended, found: &Findings) {
         found.decided.len(),
         found.escalated.len(),
         found.codes(),
-        house.logged("session failed"),
+        house.logged("engine failed"),
     );
     assert!(rounds >= 200, "{rounds} rounds");
     assert!(
@@ -171,7 +171,7 @@ fn a_paused_processor_is_fenced() {
         vec![one]
     });
     tell(test, &house, appended, &found);
-    assert!(house.logged("session failed") > 0, "nobody was fenced");
+    assert!(house.logged("engine failed") > 0, "nobody was fenced");
 }
 
 #[test]

@@ -1,5 +1,186 @@
-//! Logs the protocol runs over: each reads records in order, commits outputs and positions
-//! atomically, and appends ticks where a topic falls silent.
+//! Logs the protocol runs over, and the processor that runs over any of them.
+//!
+//! A [`Log`] gives a member its share of the partitions, their records in order, and one atomic
+//! commit of what follows from them and how far they were read. Everything that is the same
+//! whatever the log is (engines, restoring, ticks, when to commit) is in [`member`]; nothing here
+//! decides anything.
 
+mod error;
 pub mod kafka;
-pub mod ticks;
+mod member;
+mod positions;
+mod processor;
+mod restore;
+mod slot;
+mod stored;
+mod tables;
+mod ticks;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quorate_core::topic::Topic;
+
+pub use error::Error;
+pub use positions::{Committed, INPUTS};
+pub use processor::Settings;
+pub use stored::{Start, Stored};
+
+use crate::engine::Record;
+
+/// A member's side of a log: the partitions it is given, and what it makes of them.
+///
+/// After an error nothing more may be asked of it: it is dropped, and the next one goes on from
+/// what is committed.
+pub trait Log {
+    /// A way to read what is there.
+    type Source: Source + Send + 'static;
+    /// A record as the log hands it over.
+    type Delivery<'a>: Delivery
+    where
+        Self: 'a;
+
+    /// Makes a way to read what is there, which may be taken to another thread.
+    ///
+    /// # Errors
+    /// [`Error::Log`] if there is none to be had.
+    fn source(&self) -> Result<Self::Source, Error>;
+
+    /// What happens next, if something does within the time.
+    ///
+    /// # Errors
+    /// [`Error::Halted`] for a record without an append time; [`Error::Log`].
+    fn next(&mut self, patience: Duration) -> Result<Event<Self::Delivery<'_>>, Error>;
+
+    /// Lets go of what [`Event::Revoked`] took away; what was read of it is committed or given up.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn release(&mut self) -> Result<(), Error>;
+
+    /// Reads a partition from these offsets on, one for each input; before, nothing is read of it.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn read_from(&mut self, partition: i32, offsets: &BTreeMap<Topic, i64>) -> Result<(), Error>;
+
+    /// Stops or goes on reading one topic of a partition.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn hold(&mut self, partition: i32, topic: Topic, held: bool) -> Result<(), Error>;
+
+    /// Puts a record into the next commit.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error>;
+
+    /// Appends a record at once, whatever becomes of the next commit: a tick, or a forward. The
+    /// next commit waits until it has arrived.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn post(&mut self, entry: &Entry<'_>) -> Result<(), Error>;
+
+    /// Whether something posted has not arrived.
+    fn is_posting(&self) -> bool;
+
+    /// Commits what was put, with how far these partitions are read: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Log`], [`Error::TimedOut`]; whether it was committed is then open.
+    fn commit(&mut self, read: &BTreeMap<i32, Committed>) -> Result<(), Error>;
+}
+
+/// Reads what is there: committed positions, and partitions from a place to an end or on and on.
+pub trait Source {
+    /// What was committed of each partition; none where nothing ever was.
+    ///
+    /// # Errors
+    /// [`Error::Halted`] if what is there is not of our making; [`Error::Log`].
+    fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error>;
+
+    /// The first offset still there, and the one after the last committed record.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error>;
+
+    /// As [`Source::ends`], but with what others may yet commit before that end.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error>;
+
+    /// Reads a partition from a place up to an offset, exclusive.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] if the end does not come; [`Error::Log`] or what `each` says.
+    fn read_to(
+        &self,
+        topic: Topic,
+        partition: i32,
+        from: i64,
+        end: i64,
+        each: &mut dyn FnMut(Stored) -> Result<(), Error>,
+    ) -> Result<(), Error>;
+
+    /// Goes to these places; what was read before is left.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn go_to(&self, places: &[(Topic, i32, Start)]) -> Result<(), Error>;
+
+    /// The next record of those places, if one comes within the time.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn next(&self, timeout: Duration) -> Result<Option<Stored>, Error>;
+
+    /// The offset to read next, past what leaves no record; none before anything was read.
+    fn position(&self, topic: Topic, partition: i32) -> Option<i64>;
+
+    /// Sees to it that a record read before can be read again as it was then.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`].
+    fn prepare(&self, stored: &Stored) -> Result<(), Error>;
+}
+
+/// What happens to a member.
+#[derive(Debug)]
+pub enum Event<D> {
+    /// Nothing, within the time.
+    Nothing,
+    /// These partitions are the member's from now on; nothing of them is read yet.
+    Assigned(Vec<i32>),
+    /// Every partition is taken away, once [`Log::release`] lets go of them.
+    Revoked,
+    /// The next record of a topic of a partition.
+    Record(D),
+}
+
+/// A record that still belongs to the log's client.
+pub trait Delivery {
+    /// The partition it lies on.
+    fn partition(&self) -> i32;
+
+    /// The record.
+    fn record(&self) -> Record<'_>;
+}
+
+/// A record to append.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Its topic.
+    pub topic: Topic,
+    /// Its partition.
+    pub partition: i32,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value.
+    pub value: Option<&'a [u8]>,
+    /// Its headers.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}

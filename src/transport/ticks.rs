@@ -17,7 +17,7 @@ const LONGEST_WAIT: i64 = 5_000;
 
 /// What waits on stream time, by partition and topic.
 #[derive(Debug, Default)]
-pub struct Ticks {
+pub(super) struct Ticks {
     waiting: BTreeMap<(i32, Topic), Waiting>,
 }
 
@@ -33,7 +33,7 @@ struct Waiting {
 
 impl Ticks {
     /// Takes what a partition waits on now; what it no longer waits on is forgotten.
-    pub fn wait_for(&mut self, partition: i32, due: &[(Topic, Timestamp)]) {
+    pub(super) fn wait_for(&mut self, partition: i32, due: &[(Topic, Timestamp)]) {
         let still = |topic: Topic| due.iter().any(|&(waited, _)| waited == topic);
         self.waiting
             .retain(|&(of, topic), _| of != partition || still(topic));
@@ -51,12 +51,12 @@ impl Ticks {
     }
 
     /// Forgets a partition.
-    pub fn forget(&mut self, partition: i32) {
+    pub(super) fn forget(&mut self, partition: i32) {
         self.waiting.retain(|&(of, _), _| of != partition);
     }
 
     /// The partitions of topics to append a tick to now.
-    pub fn fire(&mut self, now: Timestamp) -> Vec<(i32, Topic)> {
+    pub(super) fn fire(&mut self, now: Timestamp) -> Vec<(i32, Topic)> {
         let mut fired = Vec::new();
         for (&at, waiting) in &mut self.waiting {
             if waiting.next <= now {

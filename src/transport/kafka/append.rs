@@ -76,7 +76,7 @@ impl Appender {
     /// An appender to this cluster.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if there is no client to be had.
+    /// [`Error::Log`] if there is no client to be had.
     pub fn open(connection: &Connection) -> Result<Self, Error> {
         let producer = connection
             .appender()
@@ -91,7 +91,7 @@ impl Appender {
     /// Hands a record over; [`Appender::settle`] says whether it arrived.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if the client does not take it.
+    /// [`Error::Log`] if the client does not take it.
     pub fn append(
         &self,
         topic: Topic,
@@ -119,7 +119,7 @@ impl Appender {
     /// the answers.
     ///
     /// # Errors
-    /// [`Error::Kafka`] for the first record that did not arrive; [`Error::TimedOut`].
+    /// [`Error::Log`] for the first record that did not arrive; [`Error::TimedOut`].
     pub fn settle(&self) -> Result<Vec<Appended>, Error> {
         let doing = "append records";
         if !drain(&self.producer, PATIENCE * 2) {

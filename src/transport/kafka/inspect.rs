@@ -39,7 +39,7 @@ impl Cluster {
     /// Asks the brokers.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if none answers.
+    /// [`Error::Log`] if none answers.
     pub async fn ask(connection: &Connection) -> Result<Self, Error> {
         let admin = connection.admin()?;
         let metadata = admin.inner().fetch_metadata(None, PATIENCE);
@@ -114,7 +114,7 @@ impl Gauge {
     /// A gauge for this cluster.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if there is no client to be had.
+    /// [`Error::Log`] if there is no client to be had.
     pub fn open(connection: &Connection) -> Result<Self, Error> {
         let mut config = connection.reader(&format!("{}reader", connection.prefix()));
         config.set("isolation.level", "read_uncommitted");
@@ -129,7 +129,7 @@ impl Gauge {
     /// Where a partition ends now.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if no broker answers.
+    /// [`Error::Log`] if no broker answers.
     pub fn ends(&self, topic: Topic, partition: i32) -> Result<Ends, Error> {
         // ORDER: the stable one first, so that what is appended meanwhile only looks like a
         // transaction that was open, never the other way round.

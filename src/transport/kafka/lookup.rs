@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use quorate_core::topic::Topic;
 use tokio::runtime::Handle;
 
-use super::read::Stored;
-use super::{Error, Registry};
+use super::{Error, Registry, Stored};
 use crate::wire::{Codec, Kind};
 
 /// How long to wait before asking again.

@@ -1,35 +1,76 @@
 //! Kafka: topics, a schema registry, clients at the edge, and the processor.
 //!
 //! [`Connection`] makes every client, so that what the protocol rests on is set in one place.
-//! [`run`] is the processor: threads that each read a consumer group's share of the
-//! partitions, step their engines, and commit outputs, rounds and positions in one transaction.
-//! Why each piece is as it is, is said where it is.
+//! [`run`] is the processor over it: each engine thread is a member of the consumer group, and
+//! commits outputs, rounds and positions in one transaction. Why each piece is as it is, is said
+//! where it is.
 
 mod append;
 mod connection;
 mod error;
 mod inspect;
+mod log;
 mod lookup;
 mod plan;
-mod positions;
-mod processor;
 mod read;
 mod registry;
-mod restore;
 mod schemas;
-mod session;
-mod share;
-mod tables;
+mod source;
 mod topics;
 mod transaction;
+mod waits;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tokio::runtime::Handle;
 
 pub use append::{Appended, Appender};
 pub use connection::Connection;
-pub use error::Error;
 pub use inspect::{Broker, Cluster, Ends, Gauge};
 pub use plan::{Planned, Setting, Step, plan};
-pub use processor::{Settings, run};
-pub use read::{Reader, Start, Stored};
+pub use read::Reader;
 pub use registry::{COMPATIBILITY, Registry};
 pub use schemas::{Registered, Schemas, register};
 pub use topics::{Change, Layout, TRUST_LAG, apply, partitions};
+
+use super::processor::Processor;
+pub use super::{Error, Settings, Start, Stored};
+use log::{Group, Membership};
+use lookup::Lookup;
+
+/// Runs a processor until `stop` is set; everything read by then is committed.
+///
+/// # Errors
+/// [`Error::Unfit`] if topics or schemas are not as they must be at the start. Later failures are
+/// logged and worked through; a partition that cannot go on is left alone.
+pub fn run(
+    connection: &Connection,
+    registry: &Registry,
+    settings: &Settings,
+    runtime: &Handle,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    let partitions = partitions(connection)?;
+    let schemas = Schemas::load(connection)?;
+    let group = Group {
+        connection: connection.clone(),
+        codec: Arc::clone(schemas.codec()),
+        lookup: Lookup {
+            registry: registry.clone(),
+            runtime: runtime.clone(),
+            patience: settings.schema_wait,
+        },
+    };
+    let processor = Processor {
+        settings,
+        codec: schemas.codec(),
+        partitions,
+        stop,
+    };
+    processor.run(|number| {
+        let name = format!("{}-{number}", settings.instance);
+        Membership::join(group.clone(), &name, settings)
+    });
+    Ok(())
+}

@@ -78,7 +78,7 @@ impl fmt::Display for Setting {
 /// What each topic needs to be as the protocol has it.
 ///
 /// # Errors
-/// [`Error::Kafka`] if no broker answers, or one does not tell.
+/// [`Error::Log`] if no broker answers, or one does not tell.
 pub async fn plan(connection: &Connection, layout: &Layout) -> Result<Vec<Planned>, Error> {
     let admin = connection.admin()?;
     let present = present(&admin)?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use quorate_core::ids::{Offset, Timestamp};
+use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -12,77 +12,26 @@ use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 
 use super::connection::{PATIENCE, is_passing, note};
 use super::{Connection, Error};
-use crate::engine::{self, CONTROL_HEADER, Headers, ORIGIN_HEADER};
+use crate::engine::{CONTROL_HEADER, Headers, ORIGIN_HEADER};
+use crate::transport::{Start, Stored};
 
 /// How long a single look for records takes.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Where reading starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the first record still there.
-    Beginning,
-    /// After the last record there is.
-    End,
-    /// At an offset.
-    At(i64),
-}
-
-/// A record as it lay on the log, owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Its topic.
-    pub topic: Topic,
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-    /// Its append time; none if the topic does not stamp it.
-    pub timestamp: Option<Timestamp>,
-    /// Its key.
-    pub key: Option<Vec<u8>>,
-    /// Its value.
-    pub value: Option<Vec<u8>>,
-    /// Whether a header says it is a control record.
-    pub control: bool,
-    /// Whether a header says it was forwarded.
-    pub forwarded: bool,
-    /// Its trace context.
-    pub traceparent: Option<String>,
-}
-
-impl Stored {
-    /// Copies a record of ours out of the client; none if the topic is not one of ours.
-    pub(super) fn copy(connection: &Connection, message: &BorrowedMessage<'_>) -> Option<Self> {
-        let headers = headers(message);
-        Some(Self {
-            topic: connection.named(message.topic())?,
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp: append_time(message),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            control: headers.control,
-            forwarded: headers.forwarded,
-            traceparent: headers.traceparent.map(str::to_owned),
-        })
-    }
-
-    /// The record as an engine takes it; none without an append time.
-    pub(super) fn record(&self) -> Option<engine::Record<'_>> {
-        Some(engine::Record {
-            topic: self.topic,
-            offset: Offset(self.offset),
-            timestamp: self.timestamp?,
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            headers: Headers {
-                control: self.control,
-                forwarded: self.forwarded,
-                traceparent: self.traceparent.as_deref(),
-            },
-        })
-    }
+/// Copies a record of ours out of the client; none if the topic is not one of ours.
+pub(super) fn copy(connection: &Connection, message: &BorrowedMessage<'_>) -> Option<Stored> {
+    let headers = headers(message);
+    Some(Stored {
+        topic: connection.named(message.topic())?,
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: append_time(message),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        control: headers.control,
+        forwarded: headers.forwarded,
+        traceparent: headers.traceparent.map(str::to_owned),
+    })
 }
 
 /// What a record's headers say to an engine.
@@ -144,7 +93,7 @@ impl Reader {
     /// A reader of committed records.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if there is no client to be had.
+    /// [`Error::Log`] if there is no client to be had.
     pub fn open(connection: &Connection) -> Result<Self, Error> {
         Self::of_group(connection, &format!("{}reader", connection.prefix()))
     }
@@ -173,7 +122,7 @@ impl Reader {
     /// Goes to these places; what was read before is left.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if the client does not take it.
+    /// [`Error::Log`] if the client does not take it.
     pub fn go_to(&self, places: &[(Topic, i32, Start)]) -> Result<(), Error> {
         let doing = || Error::kafka("read topics");
         let mut list = TopicPartitionList::new();
@@ -203,10 +152,10 @@ impl Reader {
     /// The next record, if one comes within the time.
     ///
     /// # Errors
-    /// [`Error::Kafka`] for what the client does not recover from by itself.
+    /// [`Error::Log`] for what the client does not recover from by itself.
     pub fn next(&self, timeout: Duration) -> Result<Option<Stored>, Error> {
         match self.poll(timeout)? {
-            Seen::Record(message) => Ok(Stored::copy(&self.connection, &message)),
+            Seen::Record(message) => Ok(copy(&self.connection, &message)),
             Seen::End | Seen::Nothing => Ok(None),
         }
     }
@@ -227,7 +176,7 @@ impl Reader {
     /// The first offset still there, and the one after the last committed record.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if no broker answers.
+    /// [`Error::Log`] if no broker answers.
     pub fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
         let name = self.connection.topic(topic);
         self.asker
@@ -250,7 +199,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::TimedOut`] if nothing came for a while although the end is not reached: somebody's
-    /// transaction is open for too long. [`Error::Kafka`] or what `each` says.
+    /// transaction is open for too long. [`Error::Log`] or what `each` says.
     pub fn read_to(
         &self,
         topic: Topic,
@@ -275,7 +224,7 @@ impl Reader {
                     }
                     position = message.offset() + 1;
                     moved = Instant::now();
-                    if let Some(stored) = Stored::copy(&self.connection, &message) {
+                    if let Some(stored) = copy(&self.connection, &message) {
                         each(stored)?;
                     }
                 }

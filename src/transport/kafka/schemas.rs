@@ -33,7 +33,7 @@ impl Schemas {
     /// Reads `acp.schemas` to its end.
     ///
     /// # Errors
-    /// [`Error::Unfit`] if a kind's built-in schema was never registered; [`Error::Kafka`].
+    /// [`Error::Unfit`] if a kind's built-in schema was never registered; [`Error::Log`].
     pub fn load(connection: &Connection) -> Result<Self, Error> {
         let entries = entries(connection)?;
         let ids = ids(connection.prefix(), &entries);
@@ -118,7 +118,7 @@ fn entries(connection: &Connection) -> Result<Vec<SchemaEntry>, Error> {
 /// Registers the built-in schema of every kind, and records in `acp.schemas` what was not there.
 ///
 /// # Errors
-/// [`Error::Registry`] if the registry does not take one; [`Error::Kafka`].
+/// [`Error::Registry`] if the registry does not take one; [`Error::Log`].
 pub async fn register(
     connection: &Connection,
     registry: &Registry,

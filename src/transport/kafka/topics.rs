@@ -113,7 +113,7 @@ pub(super) fn present(
 ///
 /// # Errors
 /// [`Error::Unfit`] if a topic has another number of partitions than it should: a round's records
-/// are found by that number, so it is never changed. [`Error::Kafka`] if a broker says no.
+/// are found by that number, so it is never changed. [`Error::Log`] if a broker says no.
 pub async fn apply(
     connection: &Connection,
     layout: &Layout,
@@ -211,7 +211,7 @@ async fn alter(
 /// The number of partitions of the topics routed by proposal.
 ///
 /// # Errors
-/// [`Error::Unfit`] if a topic is missing or they do not agree; [`Error::Kafka`] if no broker
+/// [`Error::Unfit`] if a topic is missing or they do not agree; [`Error::Log`] if no broker
 /// answers.
 pub fn partitions(connection: &Connection) -> Result<i32, Error> {
     let present = present(&connection.admin()?)?;

@@ -8,45 +8,57 @@ use quorate_core::ids::Offset;
 use quorate_core::records::Pins;
 use quorate_core::topic::Topic;
 
-use super::connection::PATIENCE;
-use super::read::{Start, Stored};
-use super::{Connection, Error, Reader};
+use super::{Error, Source, Start, Stored};
 use crate::engine::Tables;
 use crate::wire::Codec;
 
+/// How long the end of a table may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The tables an engine works with.
 const FOLLOWED: [Topic; 3] = [Topic::Agents, Topic::Policies, Topic::Trust];
 
 /// The tables, and the consumer that keeps them read.
-pub(super) struct Follower {
-    reader: Reader,
+pub(super) struct Follower<S> {
+    source: S,
     codec: Arc<Codec>,
     tables: Tables,
     next: BTreeMap<Topic, i64>,
 }
 
-impl Follower {
+impl<S: Source> Follower<S> {
     /// Reads every table from its beginning to its end.
-    pub(super) fn open(connection: &Connection, codec: Arc<Codec>) -> Result<Self, Error> {
+    pub(super) fn open(source: S, codec: Arc<Codec>) -> Result<Self, Error> {
         let mut follower = Self {
-            reader: Reader::open(connection)?,
+            source,
             codec,
             tables: Tables::default(),
             next: BTreeMap::new(),
         };
         for topic in FOLLOWED {
-            let reader = Reader::open(connection)?;
-            let (start, end) = reader.ends(topic, 0)?;
-            reader.read_to(topic, 0, start, end, |stored| follower.take(&stored))?;
-            follower.next.insert(topic, end);
+            follower.read_whole(topic)?;
         }
         let places: Vec<_> = follower
             .next
             .iter()
             .map(|(&topic, &next)| (topic, 0, Start::At(next)))
             .collect();
-        follower.reader.go_to(&places)?;
+        follower.source.go_to(&places)?;
         Ok(follower)
+    }
+
+    fn read_whole(&mut self, topic: Topic) -> Result<(), Error> {
+        let (start, end) = self.source.ends(topic, 0)?;
+        let Self {
+            source,
+            codec,
+            tables,
+            ..
+        } = self;
+        source.read_to(topic, 0, start, end, &mut |stored| {
+            take(tables, codec, &stored)
+        })?;
+        self.next.insert(topic, end);
+        Ok(())
     }
 
     /// The tables as far as they are read.
@@ -56,7 +68,7 @@ impl Follower {
 
     /// Takes what has come since.
     pub(super) fn follow(&mut self) -> Result<(), Error> {
-        while let Some(stored) = self.reader.next(Duration::ZERO)? {
+        while let Some(stored) = self.source.next(Duration::ZERO)? {
             self.take(&stored)?;
         }
         Ok(())
@@ -65,7 +77,7 @@ impl Follower {
     /// Reads on to an end of `acp.agents` and `acp.policies` asked for now.
     pub(super) fn reach_end(&mut self) -> Result<(), Error> {
         for topic in [Topic::Agents, Topic::Policies] {
-            let (_, end) = self.reader.ends(topic, 0)?;
+            let (_, end) = self.source.ends(topic, 0)?;
             self.read_until(topic, |follower| follower.read_up_to(topic) >= end)?;
         }
         Ok(())
@@ -77,12 +89,12 @@ impl Follower {
     }
 
     fn read_until(&mut self, topic: Topic, done: impl Fn(&Self) -> bool) -> Result<(), Error> {
-        let until = Instant::now() + PATIENCE * 2;
+        let until = Instant::now() + PATIENCE;
         while !done(self) {
             if Instant::now() > until {
                 return Err(Error::TimedOut(format!("read the table `{topic}`")));
             }
-            if let Some(stored) = self.reader.next(Duration::from_millis(5))? {
+            if let Some(stored) = self.source.next(Duration::from_millis(5))? {
                 self.take(&stored)?;
             }
         }
@@ -92,29 +104,29 @@ impl Follower {
     /// The offset to read next, past transaction markers too.
     fn read_up_to(&self, topic: Topic) -> i64 {
         let next = self.next.get(&topic).copied().unwrap_or_default();
-        next.max(self.reader.position(topic, 0).unwrap_or_default())
+        next.max(self.source.position(topic, 0).unwrap_or_default())
     }
 
     fn take(&mut self, stored: &Stored) -> Result<(), Error> {
-        let Stored { topic, offset, .. } = *stored;
-        let timestamp = stored.timestamp.ok_or_else(|| {
-            Error::Unfit(format!(
-                "table `{topic}` does not take its time from the broker; \
-                 run `quorate topics apply`"
-            ))
-        })?;
-        let taken = self.tables.apply(
-            &self.codec,
-            topic,
-            Offset(offset),
-            timestamp,
-            stored.key.as_deref(),
-            stored.value.as_deref(),
-        );
-        if let Err(reject) = taken {
-            tracing::warn!(%topic, offset, %reject, "table record passed over");
-        }
-        self.next.insert(topic, offset + 1);
+        take(&mut self.tables, &self.codec, stored)?;
+        self.next.insert(stored.topic, stored.offset + 1);
         Ok(())
     }
+}
+
+/// Takes a table's next record; one that is unsound is passed over.
+fn take(tables: &mut Tables, codec: &Codec, stored: &Stored) -> Result<(), Error> {
+    let Stored { topic, offset, .. } = *stored;
+    let timestamp = stored.timestamp.ok_or_else(|| {
+        Error::Unfit(format!(
+            "table `{topic}` does not take its time from the broker; \
+             run `quorate topics apply`"
+        ))
+    })?;
+    let (key, value) = (stored.key.as_deref(), stored.value.as_deref());
+    let taken = tables.apply(codec, topic, Offset(offset), timestamp, key, value);
+    if let Err(reject) = taken {
+        tracing::warn!(%topic, offset, %reject, "table record passed over");
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use quorate_core::topic::Topic;
 use crate::engine::Position;
 
 /// The topics an engine reads; a partition of each has the same owner.
-pub(super) const INPUTS: [Topic; 5] = [
+pub const INPUTS: [Topic; 5] = [
     Topic::Proposals,
     Topic::Responses,
     Topic::Decisions,
@@ -19,9 +19,11 @@ pub(super) const INPUTS: [Topic; 5] = [
 
 /// How far a partition's inputs are read, and the highest pins its rounds were opened at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Committed {
-    pub(super) positions: BTreeMap<Topic, Position>,
-    pub(super) pins: Pins,
+pub struct Committed {
+    /// By topic.
+    pub positions: BTreeMap<Topic, Position>,
+    /// No round was opened at higher ones.
+    pub pins: Pins,
 }
 
 /// Writes what goes with a position: version and seven numbers, at most 150 bytes.

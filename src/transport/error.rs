@@ -1,0 +1,80 @@
+//! What can go wrong between us and a log, or the schema registry beside it.
+
+use quorate_core::topic::Topic;
+
+use crate::wire;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The log, or its client library, said no.
+    #[error("cannot {doing}")]
+    Log {
+        /// What was being done.
+        doing: String,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The schema registry said no, or nothing.
+    #[error("cannot {doing}")]
+    Registry {
+        /// What was being done.
+        doing: String,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something is not as it must be; the text says what to do.
+    #[error("{0}")]
+    Unfit(String),
+    /// Nothing came in time.
+    #[error("cannot {0} in time")]
+    TimedOut(String),
+    /// A record cannot be encoded or decoded.
+    #[error("cannot encode or decode {what}")]
+    Codec {
+        /// Which record.
+        what: String,
+        /// Why.
+        #[source]
+        source: wire::Error,
+    },
+    /// A partition cannot go on until an operator has done something.
+    #[error("partition {partition} is halted")]
+    Halted {
+        /// Which.
+        partition: i32,
+        /// Why, and the remedy.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// Wraps why a record cannot be encoded or decoded.
+    pub(super) fn codec(what: impl Into<String>) -> impl FnOnce(wire::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Codec { what, source }
+    }
+
+    /// A partition that cannot go on, and why.
+    pub(super) fn halted<E>(partition: i32, why: E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self::Halted {
+            partition,
+            source: why.into(),
+        }
+    }
+
+    /// A record whose time is whatever its sender said.
+    pub(super) fn untimed(topic: Topic, partition: i32) -> Self {
+        let why = "does not take its time from the broker (message.timestamp.type is not \
+                   LogAppendTime); run `quorate topics apply`, and use a new prefix if records \
+                   were already appended";
+        Self::halted(partition, format!("topic {topic} {why}"))
+    }
+}

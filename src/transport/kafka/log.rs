@@ -1,0 +1,376 @@
+//! Kafka as a log: a member of the consumer group, a transaction, and a producer beside it.
+//!
+//! What a rebalance brings is noted where librdkafka says it, inside `poll`, and taken up by the
+//! engine's loop: partitions are given back to the client only once what was read of them is
+//! committed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quorate_core::ids::{Offset, Timestamp};
+use quorate_core::topic::Topic;
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::connection::{PATIENCE, is_passing, note};
+use super::lookup::Lookup;
+use super::source::Side;
+use super::transaction::Transaction;
+use super::waits::Waits;
+use super::{Appender, Connection, Error, Reader, read};
+use crate::engine::Record;
+use crate::transport::{Committed, Delivery, Entry, Event, INPUTS, Log, Settings, positions};
+use crate::wire::Codec;
+
+/// What members of the group have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) connection: Connection,
+    pub(super) codec: Arc<Codec>,
+    pub(super) lookup: Lookup,
+}
+
+/// A member's consumer, its producers, and how far each topic was handed to the engine.
+pub(super) struct Membership {
+    group: Group,
+    consumer: BaseConsumer<Rebalances>,
+    transaction: Transaction,
+    appender: Appender,
+    /// The offset of each topic to hand on next; a partition that is not here is not read.
+    next: BTreeMap<(i32, Topic), i64>,
+    waits: Waits,
+    /// Topics of partitions that are not read for now.
+    held: BTreeSet<(i32, Topic)>,
+}
+
+/// A record that still belongs to the client.
+pub(super) struct Delivered<'a> {
+    message: BorrowedMessage<'a>,
+    topic: Topic,
+    offset: Offset,
+    timestamp: Timestamp,
+}
+
+impl<'a> Delivered<'a> {
+    fn new(message: BorrowedMessage<'a>, topic: Topic) -> Result<Self, Error> {
+        let timestamp = read::append_time(&message);
+        let timestamp = timestamp.ok_or_else(|| Error::untimed(topic, message.partition()))?;
+        Ok(Self {
+            topic,
+            offset: Offset(message.offset()),
+            timestamp,
+            message,
+        })
+    }
+}
+
+impl Delivery for Delivered<'_> {
+    fn partition(&self) -> i32 {
+        self.message.partition()
+    }
+
+    fn record(&self) -> Record<'_> {
+        Record {
+            topic: self.topic,
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.message.key(),
+            value: self.message.payload(),
+            headers: read::headers(&self.message),
+        }
+    }
+}
+
+/// What rebalances brought and nobody has taken up.
+#[derive(Default)]
+struct Rebalances {
+    changes: Mutex<VecDeque<Change>>,
+    closing: AtomicBool,
+}
+
+enum Change {
+    Assigned(TopicPartitionList),
+    Revoked,
+}
+
+impl ClientContext for Rebalances {
+    fn error(&self, error: KafkaError, reason: &str) {
+        note(&error, reason);
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        if self.closing.load(Ordering::Relaxed) {
+            // Nothing of what was read is committed any more: somebody else reads it again.
+            if let Err(error) = consumer.unassign() {
+                tracing::warn!(%error, "cannot give partitions back");
+            }
+            return;
+        }
+        let change = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assigned(list.clone()),
+            _ => Change::Revoked,
+        };
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.push_back(change);
+    }
+}
+
+impl Rebalances {
+    fn take(&self) -> Option<Change> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.pop_front()
+    }
+}
+
+impl Membership {
+    /// Becomes a member of the group, under a name that is the same after a restart.
+    pub(super) fn join(group: Group, name: &str, settings: &Settings) -> Result<Self, Error> {
+        let connection = &group.connection;
+        // ORDER: taking the id over ends what a predecessor left open, which tables and positions
+        // would otherwise be waited for.
+        let transaction = Transaction::take_over(connection, name, settings.transaction_timeout)?;
+        let appender = Appender::open(connection)?;
+        let consumer: BaseConsumer<Rebalances> = connection
+            .member()
+            .create_with_context(Rebalances::default())
+            .map_err(Error::kafka("make a consumer"))?;
+        let names = INPUTS.map(|topic| connection.topic(topic));
+        consumer
+            .subscribe(&names.each_ref().map(String::as_str))
+            .map_err(Error::kafka("join the group"))?;
+        Ok(Self {
+            group,
+            consumer,
+            transaction,
+            appender,
+            next: BTreeMap::new(),
+            waits: Waits::default(),
+            held: BTreeSet::new(),
+        })
+    }
+
+    /// A partition of these topics.
+    fn list(&self, partition: i32, topics: impl IntoIterator<Item = Topic>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            list.add_partition(&self.group.connection.topic(topic), partition);
+        }
+        list
+    }
+
+    /// Gives the client what it was assigned; nothing of it is read yet.
+    fn assign(&self, list: &TopicPartitionList) -> Result<Vec<i32>, Error> {
+        let doing = || Error::kafka("take up what was assigned");
+        self.consumer.assign(list).map_err(doing())?;
+        self.consumer.pause(list).map_err(doing())?;
+        let mut all: Vec<_> = list.elements().iter().map(|e| e.partition()).collect();
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// Goes on with partitions whose schema was found, or will not be.
+    fn answered(&mut self) -> Result<(), Error> {
+        let Group { codec, lookup, .. } = &self.group;
+        for partition in self.waits.answered(lookup, codec) {
+            self.go_on(partition)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a partition on from what was last handed to the engine.
+    ///
+    /// ORDER: seek while it is paused; resuming goes on from there.
+    fn go_on(&self, partition: i32) -> Result<(), Error> {
+        for topic in INPUTS {
+            let name = self.group.connection.topic(topic);
+            let next = self.next.get(&(partition, topic)).copied();
+            let place = Place::Offset(next.unwrap_or_default());
+            self.consumer
+                .seek(&name, partition, place, PATIENCE)
+                .map_err(Error::kafka(format!("go to a position in `{name}`")))?;
+        }
+        let read = INPUTS.into_iter();
+        let read = read.filter(|&topic| !self.held.contains(&(partition, topic)));
+        let list = self.list(partition, read);
+        self.consumer
+            .resume(&list)
+            .map_err(Error::kafka("resume a partition"))
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let closing = &self.consumer.context().closing;
+        closing.store(true, Ordering::Relaxed);
+        // A change nobody has taken up would keep the client from leaving the group.
+        if let Err(error) = self.consumer.unassign() {
+            tracing::debug!(%error, "nothing to give back");
+        }
+    }
+}
+
+impl Log for Membership {
+    type Source = Side;
+    type Delivery<'a> = Delivered<'a>;
+
+    fn source(&self) -> Result<Side, Error> {
+        let Group {
+            connection,
+            codec,
+            lookup,
+        } = self.group.clone();
+        Ok(Side {
+            reader: Reader::of_group(&connection, &connection.group())?,
+            connection,
+            codec,
+            lookup,
+        })
+    }
+
+    fn next(&mut self, patience: Duration) -> Result<Event<Delivered<'_>>, Error> {
+        self.answered()?;
+        match self.consumer.context().take() {
+            Some(Change::Revoked) => return Ok(Event::Revoked),
+            Some(Change::Assigned(list)) => return self.assign(&list).map(Event::Assigned),
+            None => {}
+        }
+        let Self {
+            group,
+            consumer,
+            transaction,
+            next,
+            waits,
+            ..
+        } = self;
+        let mut patience = patience;
+        loop {
+            let message = match consumer.poll(patience) {
+                None => {
+                    transaction.serve();
+                    return Ok(Event::Nothing);
+                }
+                Some(Ok(message)) => message,
+                Some(Err(error)) if is_passing(&error) => {
+                    tracing::debug!(%error, "broker does not answer yet");
+                    return Ok(Event::Nothing);
+                }
+                Some(Err(error)) => return Err(Error::kafka("read inputs")(error)),
+            };
+            patience = Duration::ZERO;
+            let Some(topic) = group.connection.named(message.topic()) else {
+                continue;
+            };
+            let partition = message.partition();
+            let Some(next) = next.get_mut(&(partition, topic)) else {
+                continue;
+            };
+            // What the client had fetched before it was told to stop or to go elsewhere.
+            if message.offset() < *next || waits.is_waiting(partition) {
+                continue;
+            }
+            let delivered = Delivered::new(message, topic)?;
+            if let Some(asked) = waits.wants(&group.codec, &delivered.record()) {
+                waits.wait(&group.lookup, &group.codec, partition, asked);
+                let mut list = TopicPartitionList::new();
+                for topic in INPUTS {
+                    list.add_partition(&group.connection.topic(topic), partition);
+                }
+                consumer
+                    .pause(&list)
+                    .map_err(Error::kafka("pause a partition"))?;
+                continue;
+            }
+            *next = delivered.offset.0 + 1;
+            return Ok(Event::Record(delivered));
+        }
+    }
+
+    fn release(&mut self) -> Result<(), Error> {
+        self.next.clear();
+        self.waits.clear();
+        self.held.clear();
+        self.consumer
+            .unassign()
+            .map_err(Error::kafka("give partitions back"))
+    }
+
+    fn read_from(&mut self, partition: i32, offsets: &BTreeMap<Topic, i64>) -> Result<(), Error> {
+        for (&topic, &offset) in offsets {
+            self.next.insert((partition, topic), offset);
+        }
+        self.go_on(partition)
+    }
+
+    fn hold(&mut self, partition: i32, topic: Topic, held: bool) -> Result<(), Error> {
+        let list = self.list(partition, [topic]);
+        let set = if held {
+            self.held.insert((partition, topic));
+            self.consumer.pause(&list)
+        } else {
+            self.held.remove(&(partition, topic));
+            // A partition that waits for a schema goes on with all it may read once it is known.
+            if self.waits.is_waiting(partition) {
+                return Ok(());
+            }
+            self.consumer.resume(&list)
+        };
+        set.map_err(Error::kafka(format!("hold `{topic}` back")))
+    }
+
+    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        let topic = self.group.connection.topic(entry.topic);
+        self.transaction.append(
+            &topic,
+            entry.partition,
+            entry.key,
+            entry.value,
+            entry.headers,
+        )
+    }
+
+    fn post(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        self.appender.append(
+            entry.topic,
+            entry.partition,
+            entry.key,
+            entry.value,
+            entry.headers,
+        )
+    }
+
+    fn is_posting(&self) -> bool {
+        self.appender.is_waiting()
+    }
+
+    fn commit(&mut self, read: &BTreeMap<i32, Committed>) -> Result<(), Error> {
+        self.appender.settle()?;
+        let mut list = TopicPartitionList::new();
+        for (&partition, committed) in read {
+            for (&topic, position) in &committed.positions {
+                let name = self.group.connection.topic(topic);
+                let mut place = list.add_partition(&name, partition);
+                let set = place.set_offset(Place::Offset(position.next.0));
+                set.map_err(Error::kafka("name a position"))?;
+                place.set_metadata(positions::write(position, committed.pins));
+            }
+        }
+        let member = self.consumer.group_metadata().ok_or_else(|| {
+            Error::Unfit("cannot commit: not a member of the consumer group".to_owned())
+        })?;
+        self.transaction.commit(&list, &member)
+    }
+}

@@ -1,0 +1,117 @@
+//! What a processor reads of a cluster beside its share: committed positions, rounds, tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::records::Pins;
+use quorate_core::topic::Topic;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::connection::PATIENCE;
+use super::lookup::{self, Lookup};
+use super::read::Quiet;
+use super::{Connection, Error, Reader};
+use crate::transport::{Committed, INPUTS, Source, Start, Stored, positions};
+use crate::wire::Codec;
+
+/// A reader with the group's positions and the registry at hand.
+pub(super) struct Side {
+    pub(super) connection: Connection,
+    pub(super) reader: Reader,
+    pub(super) codec: Arc<Codec>,
+    pub(super) lookup: Lookup,
+}
+
+impl Source for Side {
+    fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
+        let mut list = TopicPartitionList::new();
+        for &partition in partitions {
+            for topic in INPUTS {
+                list.add_partition(&self.connection.topic(topic), partition);
+            }
+        }
+        // Stable offsets only: it waits while a predecessor's transaction holds some.
+        let answer = self.reader.consumer().committed_offsets(list, PATIENCE * 2);
+        let answer = answer.map_err(Error::kafka("ask for committed positions"))?;
+        let of = |&partition: &i32| Ok((partition, self.of(&answer, partition)?));
+        partitions.iter().map(of).collect()
+    }
+
+    fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        self.reader.ends(topic, partition)
+    }
+
+    fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        let mut config = self.connection.reader(&self.connection.group());
+        config.set("isolation.level", "read_uncommitted");
+        let uncommitted: BaseConsumer<Quiet> = config
+            .create_with_context(Quiet)
+            .map_err(Error::kafka("make a consumer"))?;
+        let name = self.connection.topic(topic);
+        uncommitted
+            .fetch_watermarks(&name, partition, PATIENCE)
+            .map_err(Error::kafka(format!("ask for the end of `{name}`")))
+    }
+
+    fn read_to(
+        &self,
+        topic: Topic,
+        partition: i32,
+        from: i64,
+        end: i64,
+        each: &mut dyn FnMut(Stored) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.reader.read_to(topic, partition, from, end, each)
+    }
+
+    fn go_to(&self, places: &[(Topic, i32, Start)]) -> Result<(), Error> {
+        self.reader.go_to(places)
+    }
+
+    fn next(&self, timeout: Duration) -> Result<Option<Stored>, Error> {
+        self.reader.next(timeout)
+    }
+
+    fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
+        self.reader.position(topic, partition)
+    }
+
+    /// What was read once under a schema must be read so again, so a registry that is silent is
+    /// waited for.
+    fn prepare(&self, stored: &Stored) -> Result<(), Error> {
+        match lookup::unknown(&self.codec, stored) {
+            Some(asked) => self.lookup.insist(&self.codec, asked),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Side {
+    /// What the answer says of a partition.
+    fn of(&self, answer: &TopicPartitionList, partition: i32) -> Result<Option<Committed>, Error> {
+        let mut committed = Committed {
+            positions: BTreeMap::new(),
+            pins: Pins::NONE,
+        };
+        for topic in INPUTS {
+            let found = answer.find_partition(&self.connection.topic(topic), partition);
+            let Some(found) = found else { continue };
+            found
+                .error()
+                .map_err(Error::kafka("read committed positions"))?;
+            let Some(next) = found.offset().to_raw().filter(|next| *next >= 0) else {
+                continue;
+            };
+            let (position, pins) = positions::read(next, found.metadata()).ok_or_else(|| {
+                let why = "its committed offset is not of our making; if somebody reset \
+                           the group's offsets, restore them";
+                Error::halted(partition, format!("{topic}: {why}"))
+            })?;
+            committed.positions.insert(topic, position);
+            committed.pins = committed.pins.max(pins);
+        }
+        Ok((!committed.positions.is_empty()).then_some(committed))
+    }
+}

@@ -1,0 +1,307 @@
+//! One life of an engine's thread: a member of a log, and an engine for each partition it is given.
+//!
+//! It reads, steps and commits until it is told to stop or something fails. Between commits
+//! nothing here is true yet; there is no half-way recovery: after an error the next life starts
+//! from what is committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use quorate_core::topic::Topic;
+
+use super::restore::{self, Batch, Step, Wanted};
+use super::slot::Slot;
+use super::tables::Follower;
+use super::ticks::Ticks;
+use super::{Delivery as _, Entry, Error, Event, Log};
+use crate::clock::Clock;
+use crate::engine::{Config, Forward, ORIGIN_HEADER, Output, Record, TICK_HEADER};
+use crate::wire::Codec;
+
+/// Longest wait for a record; it bounds how late ticks and commits are.
+const LOOK: Duration = Duration::from_millis(5);
+/// Most records read before anything else is looked after.
+const BATCH: usize = 512;
+/// Most batches of steps taken at a time while restoring.
+const STEPS: usize = 16;
+
+/// What a member is told.
+#[derive(Clone, Copy)]
+pub(super) struct Orders<'a> {
+    pub(super) codec: &'a Arc<Codec>,
+    /// How many partitions there are.
+    pub(super) partitions: i32,
+    pub(super) commit_interval: Duration,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) stop: &'a AtomicBool,
+    /// Partitions that cannot go on: left alone.
+    pub(super) halted: &'a BTreeSet<i32>,
+}
+
+/// A member at work.
+pub(super) struct Member<'a, L: Log> {
+    orders: Orders<'a>,
+    log: L,
+    follower: Follower<L::Source>,
+    slots: BTreeMap<i32, Slot>,
+    /// Engines of partitions that were taken away, as they were committed; they may come back.
+    parked: BTreeMap<i32, Slot>,
+    restoring: Option<Receiver<Result<Batch, Error>>>,
+    ticks: Ticks,
+    committed: Instant,
+}
+
+impl<'a, L: Log> Member<'a, L> {
+    /// A member that has its tables.
+    pub(super) fn new(log: L, orders: Orders<'a>) -> Result<Self, Error> {
+        let follower = Follower::open(log.source()?, Arc::clone(orders.codec))?;
+        Ok(Self {
+            orders,
+            log,
+            follower,
+            slots: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            restoring: None,
+            ticks: Ticks::default(),
+            committed: Instant::now(),
+        })
+    }
+
+    /// Works until told to stop; everything read by then is committed.
+    pub(super) fn work(mut self) -> Result<(), Error> {
+        while !self.orders.stop.load(Ordering::Relaxed) {
+            self.read()?;
+            self.follower.follow()?;
+            self.restore()?;
+            self.hold()?;
+            self.tick()?;
+            if self.committed.elapsed() >= self.orders.commit_interval {
+                self.commit()?;
+            }
+        }
+        self.commit()
+    }
+
+    /// Reads what is there, up to a batch, and steps the engines with it.
+    fn read(&mut self) -> Result<(), Error> {
+        let mut patience = match self.restoring {
+            Some(_) => Duration::ZERO,
+            None => LOOK,
+        };
+        for _ in 0..BATCH {
+            let (partition, outputs) = match self.look(patience)? {
+                Event::Nothing => return Ok(()),
+                Event::Revoked => return self.revoked(),
+                Event::Assigned(partitions) => return self.assigned(partitions),
+                Event::Record(stepped) => stepped,
+            };
+            outputs
+                .iter()
+                .try_for_each(|output| self.put(partition, output))?;
+            patience = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    /// What happens next, a record stepped into its engine.
+    fn look(&mut self, patience: Duration) -> Result<Event<(i32, Vec<Output>)>, Error> {
+        let delivery = match self.log.next(patience)? {
+            Event::Record(delivery) => delivery,
+            Event::Nothing => return Ok(Event::Nothing),
+            Event::Revoked => return Ok(Event::Revoked),
+            Event::Assigned(partitions) => return Ok(Event::Assigned(partitions)),
+        };
+        let partition = delivery.partition();
+        let Some(slot) = self.slots.get_mut(&partition) else {
+            return Ok(Event::Record((partition, Vec::new())));
+        };
+        let record = delivery.record();
+        if asks_for_tables(&record) {
+            self.follower.reach_end()?;
+        }
+        let outputs = slot.step(self.follower.tables(), record)?;
+        Ok(Event::Record((partition, outputs)))
+    }
+
+    /// Whether the partitions are still ours is for the log to say: it fences.
+    fn revoked(&mut self) -> Result<(), Error> {
+        self.commit()?;
+        tracing::info!(partitions = ?self.slots.keys(), "revoked");
+        self.restoring = None;
+        self.parked = std::mem::take(&mut self.slots);
+        self.parked.retain(|_, slot| slot.live);
+        for &partition in self.parked.keys() {
+            self.ticks.forget(partition);
+        }
+        self.log.release()
+    }
+
+    fn assigned(&mut self, partitions: Vec<i32>) -> Result<(), Error> {
+        tracing::info!(?partitions, "assigned");
+        let mine = |partition: &i32| !self.orders.halted.contains(partition);
+        let wanted: BTreeSet<i32> = partitions.into_iter().filter(mine).collect();
+        self.parked
+            .retain(|partition, _| wanted.contains(partition));
+        let left = |partition| {
+            let parked = self.parked.get_mut(&partition);
+            (partition, parked.map(Slot::park))
+        };
+        let wanted = Wanted {
+            partitions: wanted.into_iter().map(left).collect(),
+            codec: Arc::clone(self.orders.codec),
+            of: self.orders.partitions,
+        };
+        if !wanted.partitions.is_empty() {
+            self.restoring = Some(restore::start(self.log.source()?, wanted));
+        }
+        Ok(())
+    }
+
+    /// Takes the steps of restoring that are there.
+    fn restore(&mut self) -> Result<(), Error> {
+        for _ in 0..STEPS {
+            let Some(steps) = &self.restoring else {
+                return Ok(());
+            };
+            match steps.recv_timeout(LOOK) {
+                Ok(batch) => {
+                    let (partition, steps) = batch?;
+                    for step in steps {
+                        self.restore_step(partition, step)?;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.restoring = None;
+                    self.parked.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_step(&mut self, partition: i32, step: Step) -> Result<(), Error> {
+        match step {
+            Step::Kept => {
+                let Some(slot) = self.parked.remove(&partition) else {
+                    return Ok(());
+                };
+                let next = slot.next();
+                self.slots.insert(partition, slot);
+                tracing::info!(partition, "kept");
+                return self.log.read_from(partition, &next);
+            }
+            Step::Begin(committed) => {
+                tracing::info!(partition, "restoring");
+                self.follower.reach(committed.pins)?;
+                let config = Config {
+                    partition,
+                    partitions: self.orders.partitions,
+                };
+                let slot = Slot::new(config, Arc::clone(self.orders.codec), committed);
+                self.slots.insert(partition, slot);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let Some(slot) = self.slots.get_mut(&partition) else {
+            return Ok(());
+        };
+        slot.restore(self.follower.tables(), step)?;
+        if !slot.live {
+            return Ok(());
+        }
+        tracing::info!(partition, "restored");
+        self.log.read_from(partition, &slot.next())
+    }
+
+    /// Puts what an engine said where it belongs.
+    fn put(&mut self, own: i32, output: &Output) -> Result<(), Error> {
+        if let Output::Forward(forward) = output {
+            return self.forward(own, forward);
+        }
+        let encoded = output.encode(self.orders.codec);
+        let value = encoded.map_err(Error::codec(format!("a record for {}", output.topic())))?;
+        let trace = output.traceparent().map(str::as_bytes);
+        let headers: Vec<_> = trace.iter().map(|trace| ("traceparent", *trace)).collect();
+        self.log.put(&Entry {
+            topic: output.topic(),
+            partition: output.partition(own, self.orders.partitions),
+            key: output.key().as_deref(),
+            value: value.as_deref(),
+            headers: &headers,
+        })
+    }
+
+    /// ORDER: forwards and ticks go outside the transaction, so that a crash leaves nothing open in
+    /// an input; they are acknowledged before the position they follow from is committed.
+    fn forward(&mut self, own: i32, forward: &Forward) -> Result<(), Error> {
+        let origin = format!("{own}:{}", forward.offset.0);
+        let mut headers = vec![(ORIGIN_HEADER, origin.as_bytes())];
+        if let Some(trace) = &forward.traceparent {
+            headers.push(("traceparent", trace.as_bytes()));
+        }
+        self.log.post(&Entry {
+            topic: forward.topic,
+            partition: forward.partition,
+            key: Some(&forward.key),
+            value: Some(&forward.value),
+            headers: &headers,
+        })
+    }
+
+    /// Holds topics back, or lets them come, as each engine can take them.
+    fn hold(&mut self) -> Result<(), Error> {
+        for (&partition, slot) in &mut self.slots {
+            for (topic, held) in slot.holds() {
+                tracing::debug!(partition, %topic, held, "held back, or not any more");
+                self.log.hold(partition, topic, held)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the ticks that are due, unless earlier ones have not arrived.
+    fn tick(&mut self) -> Result<(), Error> {
+        for (&partition, slot) in &self.slots {
+            self.ticks.wait_for(partition, &slot.due());
+        }
+        if self.log.is_posting() {
+            return Ok(());
+        }
+        for (partition, topic) in self.ticks.fire(self.orders.clock.now()) {
+            tracing::trace!(partition, %topic, "tick");
+            self.log.post(&Entry {
+                topic,
+                partition,
+                key: None,
+                value: None,
+                headers: &[(TICK_HEADER, b"1")],
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Commits outputs, rounds and positions of every partition that moved, all or nothing.
+    fn commit(&mut self) -> Result<(), Error> {
+        self.committed = Instant::now();
+        let dirty = self.slots.iter().filter(|(_, slot)| slot.dirty);
+        let read: BTreeMap<_, _> = dirty.map(|(&p, slot)| (p, slot.committed())).collect();
+        if read.is_empty() {
+            return Ok(());
+        }
+        self.log.commit(&read)?;
+        for slot in self.slots.values_mut() {
+            slot.dirty = false;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a record is judged by the tables as they stand when it is read.
+fn asks_for_tables(record: &Record<'_>) -> bool {
+    matches!(record.topic, Topic::Decisions | Topic::Results) || record.headers.control
+}

@@ -1,0 +1,124 @@
+//! The processor: so many engine threads, each one member after the other until told to stop.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::member::{Member, Orders};
+use super::{Error, Log};
+use crate::clock::System;
+use crate::wire::Codec;
+
+/// First wait after a session failed.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Longest wait between sessions.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long a session must have worked for its failure to count as the first.
+const WORKED: Duration = Duration::from_secs(30);
+
+/// How a processor runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Engines, each a thread.
+    pub engines: u16,
+    /// What tells this process from others of the group; the same after a restart.
+    pub instance: String,
+    /// How often outputs and positions are committed.
+    pub commit_interval: Duration,
+    /// After how long the brokers give up a dead process's transaction.
+    pub transaction_timeout: Duration,
+    /// How long a partition waits for a schema.
+    pub schema_wait: Duration,
+}
+
+/// What the engines of a processor share.
+pub(super) struct Processor<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) codec: &'a Arc<Codec>,
+    /// How many partitions there are.
+    pub(super) partitions: i32,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Processor<'_> {
+    /// Runs until told to stop; everything read by then is committed. `join` makes an engine,
+    /// by its number, a member of the log.
+    pub(super) fn run<L: Log>(&self, join: impl Fn(u16) -> Result<L, Error> + Sync) {
+        let engines = self.settings.engines;
+        tracing::info!(partitions = self.partitions, engines, "starting");
+        thread::scope(|scope| {
+            for number in 0..engines {
+                let join = &join;
+                scope.spawn(move || self.engine(number, || join(number)));
+            }
+        });
+        tracing::info!("stopped");
+    }
+
+    /// One engine's lives, one after the other.
+    fn engine<L: Log>(&self, number: u16, join: impl Fn() -> Result<L, Error>) {
+        let mut halted = BTreeSet::new();
+        let mut wait = FIRST_WAIT;
+        while !self.stop.load(Ordering::Relaxed) {
+            let started = Instant::now();
+            match self.life(&halted, &join) {
+                Ok(()) => return,
+                Err(Error::Halted { partition, source }) => {
+                    let why = chain(&*source);
+                    tracing::error!(partition, why, "partition halted; the others go on");
+                    halted.insert(partition);
+                }
+                Err(error) => {
+                    if started.elapsed() > WORKED {
+                        wait = FIRST_WAIT;
+                    }
+                    let why = chain(&error);
+                    tracing::warn!(
+                        number,
+                        why,
+                        "engine failed; starting over from what is committed"
+                    );
+                    pause(wait, self.stop);
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    fn life<L: Log>(
+        &self,
+        halted: &BTreeSet<i32>,
+        join: impl Fn() -> Result<L, Error>,
+    ) -> Result<(), Error> {
+        let orders = Orders {
+            codec: self.codec,
+            partitions: self.partitions,
+            commit_interval: self.settings.commit_interval,
+            clock: &System,
+            stop: self.stop,
+            halted,
+        };
+        Member::new(join()?, orders)?.work()
+    }
+}
+
+/// Waits, but not beyond the order to stop.
+fn pause(wait: Duration, stop: &AtomicBool) {
+    let until = Instant::now() + wait;
+    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// An error with everything it rests on, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
