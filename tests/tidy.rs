@@ -9,6 +9,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/wire/", &["wire"]),
     ("src/store/", &["store", "wire"]),
     ("src/engine/", &["engine", "store", "wire"]),
+    ("src/telemetry/", &["telemetry", "engine", "config"]),
     (
         "src/transport/",
         &["transport", "engine", "store", "wire", "clock", "telemetry"],

@@ -25,4 +25,5 @@ pub use io::{
     trust_key,
 };
 pub use partition::{Config, Partition, Position};
+pub use rounds::Open;
 pub use tables::Tables;

@@ -16,7 +16,7 @@ use super::io::{Forward, Halt, Input, Output, Record};
 use super::kept::{Kept, Refusal};
 use super::lead::Lead;
 use super::orphans::Orphans;
-use super::rounds::Rounds;
+use super::rounds::{Open, Rounds};
 use super::tables::Tables;
 use crate::wire::{self, Codec};
 
@@ -278,6 +278,12 @@ impl Partition {
             .filter_map(|(topic, time)| Some((topic, time?)));
         due.filter(|(topic, time)| self.time(*topic) <= *time)
             .collect()
+    }
+
+    /// The rounds that are open, for whoever watches; it decides nothing.
+    #[must_use]
+    pub fn open_rounds(&self) -> Open {
+        self.rounds.open_now()
     }
 
     /// Whether responses are so far ahead of the proposals that they should not be read for now.

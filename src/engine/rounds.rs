@@ -17,6 +17,8 @@ const RELATED_MAX: usize = 16;
 pub(super) struct Rounds {
     slots: BTreeMap<ProposalId, Slot>,
     deadlines: BTreeSet<(Timestamp, ProposalId)>,
+    /// Open rounds by the stream time they were opened at.
+    opened: BTreeSet<(Timestamp, ProposalId)>,
     /// Open rounds by the first record of `acp.responses` that changed them.
     heard: BTreeSet<(Offset, Timestamp, ProposalId)>,
     dues: BTreeSet<(Timestamp, ProposalId)>,
@@ -25,6 +27,17 @@ pub(super) struct Rounds {
     running: BTreeSet<(Timestamp, ProposalId, AgentId)>,
     running_of: BTreeMap<AgentId, i32>,
     by_subject: BTreeMap<String, BTreeSet<ProposalId>>,
+}
+
+/// The rounds open in a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// How many.
+    pub count: usize,
+    /// The stream time at which the oldest was opened.
+    pub oldest: Option<Timestamp>,
+    /// The deadline that passes first.
+    pub deadline: Option<Timestamp>,
 }
 
 /// A round as it stands.
@@ -112,6 +125,7 @@ impl Rounds {
     pub(super) fn open(&mut self, live: Live) {
         let (id, opening) = (live.round.proposal_id, &live.round.opening);
         self.deadlines.insert((opening.deadline, id));
+        self.opened.insert((opening.proposal_time, id));
         if let Some((offset, time)) = live.first {
             self.heard.insert((offset, time, id));
         }
@@ -132,6 +146,7 @@ impl Rounds {
         };
         let opening = &live.round.opening;
         self.deadlines.remove(&(opening.deadline, *id));
+        self.opened.remove(&(opening.proposal_time, *id));
         if let Some((offset, time)) = live.first {
             self.heard.remove(&(offset, time, *id));
         }
@@ -227,6 +242,15 @@ impl Rounds {
     /// How many rounds of a proposer count towards its limit.
     pub(super) fn running_of(&self, proposer: &AgentId) -> i32 {
         self.running_of.get(proposer).copied().unwrap_or(0)
+    }
+
+    /// What is open, for whoever watches.
+    pub(super) fn open_now(&self) -> Open {
+        Open {
+            count: self.opened.len(),
+            oldest: self.opened.first().map(|(opened, _)| *opened),
+            deadline: self.first_deadline(),
+        }
     }
 
     pub(super) fn first_deadline(&self) -> Option<Timestamp> {

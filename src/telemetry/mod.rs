@@ -1,0 +1,13 @@
+//! What a processor shows of itself: log lines, metrics, and whether it gets on.
+//!
+//! The engines tell [`Vitals`] what they do; nothing here asks an engine, a broker or a registry.
+
+mod health;
+mod logs;
+mod tally;
+mod vitals;
+
+pub use health::{Report, Standing};
+pub use logs::start;
+pub use tally::Tally;
+pub use vitals::{Ahead, Vitals};
