@@ -1,5 +1,7 @@
 """What follows a round's first outcome: decisions, results, trust, tombstones (chapters 7 to 9)."""
 
+import heapq
+
 from . import electorate, resolve, trust
 from .log import Refused
 from .numbers import publish as to_double, read
@@ -33,15 +35,10 @@ class Afterwards:
 
     def time_out(self):
         """Puts out every tier that is over, and ends the rounds whose last one is."""
-        while True:
-            over = [
-                r
-                for r in self.rounds.values()
-                if r.state == "ESCALATED" and r.due() < self.judged_time
-            ]
-            if not over:
-                return
-            round_ = min(over, key=lambda r: (r.due(), r.pid))
+        while self.dues and self.dues[0][0] < self.judged_time:
+            round_ = self.rounds.get(heapq.heappop(self.dues)[1])
+            if round_ is None or round_.state != "ESCALATED":
+                continue
             if round_.policy["on_decision_timeout"] == "ESCALATE_AGAIN" and round_.tier < 3:
                 round_.tier += 1
                 self.put_escalation(round_)
@@ -95,6 +92,7 @@ class Afterwards:
         """The second and last outcome of an escalated round."""
         last = dict(round_.decision, status=status, reasons=[reason], resolved_by=by)
         round_.state = "CLOSED"
+        self.keep(round_)
         self.put_outcome(round_, last, 2)
         self.put_round(round_)
         parked, round_.parked = round_.parked, []
@@ -206,16 +204,26 @@ class Afterwards:
 
     # Tombstones
 
+    def keep(self, round_):
+        """Keeps a closed round until its time is over."""
+        heapq.heappush(self.closed, (kept_until(round_), round_.pid))
+
     def bury(self):
-        now = min(self.times["proposals"], self.times["results"])
-        waited_for = {
-            r.body["proposal_id"] for q in self.queues.values() for r in q if r.body is not None
-        }
-        closed = [r for r in self.rounds.values() if r.state == "CLOSED"]
-        for round_ in sorted(closed, key=lambda r: (kept_until(r), r.pid)):
-            if kept_until(round_) < now and round_.pid not in waited_for:
-                del self.rounds[round_.pid]
-                self.put("tombstone", round_.pid)
+        now, awaited = min(self.times["proposals"], self.times["results"]), []
+        while self.closed and self.closed[0][0] < now:
+            entry = heapq.heappop(self.closed)
+            if entry[1] in self.waited_for():
+                awaited.append(entry)
+            else:
+                del self.rounds[entry[1]]
+                self.put("tombstone", entry[1])
+        self.closed += awaited
+        heapq.heapify(self.closed)
+
+    def waited_for(self):
+        """The rounds that a decision or result in a queue is for."""
+        queued = (record for queue in self.queues.values() for record in queue)
+        return {record.body["proposal_id"] for record in queued if record.body is not None}
 
 
 def kept_until(round_):

@@ -392,7 +392,7 @@ class Scenario:
 
     def pass_time(self, low, high):
         """Moves on, mostly by hundreds of milliseconds, so that times also meet."""
-        deadlines = [r.deadline for r in self.partition.open_rounds() if r.deadline > self.now]
+        deadlines = [r.deadline for r in self.partition.open_ones.values() if r.deadline > self.now]
         if deadlines and self.maybe(0.01):
             self.now = min(deadlines)
             return

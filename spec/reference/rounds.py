@@ -4,7 +4,9 @@ Outputs are (kind, value) pairs. An early close is a choice that is checked, not
 caller names the rounds that close early and by which response.
 """
 
+import heapq
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from . import electorate, package, resolve
@@ -94,10 +96,13 @@ class Partition(Afterwards):
         self.times = dict.fromkeys(["proposals", "responses", "decisions", "results"], NEVER)
         self.judged_time = NEVER  # stream time of the decisions judged so far
         self.rounds = {}
+        self.open_ones = {}
+        self.dues = []  # a heap of (when a tier ends, proposal id)
+        self.closed = []  # a heap of (when it is forgotten, proposal id)
         self.waiting = []  # responses whose proposal is not known
         self.queues = {"decisions": [], "results": []}
         self.controls = []
-        self.passed = []  # (offset, stream time) of every responses record
+        self.offsets, self.passed = [], []  # offset and stream time of every responses record
         self.gaps = []  # [stream time before, stream time after or None]
         self.states = {}  # {trust domain: {agent: State}}
         self.out = []
@@ -122,7 +127,7 @@ class Partition(Afterwards):
         return self.out
 
     def next_response(self):
-        return self.passed[-1][0] + 1 if self.passed else 0
+        return self.offsets[-1] + 1 if self.offsets else 0
 
     # Reading
 
@@ -155,10 +160,11 @@ class Partition(Afterwards):
     def passing(self, record):
         """What the stream time causes before the record is judged."""
         if record.topic == "responses":
-            self.passed.append((record.offset, record.time))
+            self.offsets.append(record.offset)
+            self.passed.append(record.time)
             for gap in self.gaps:
                 gap[1] = record.time if gap[1] is None else gap[1]
-            due = [r for r in self.open_rounds() if r.deadline < record.time]
+            due = [r for r in self.open_ones.values() if r.deadline < record.time]
             for round_ in sorted(due, key=lambda r: (r.deadline, r.pid)):
                 self.close(round_, record.offset, record.time, False)
         if record.topic == "proposals":
@@ -204,9 +210,6 @@ class Partition(Afterwards):
     def put(self, kind, value):
         self.out.append((kind, value))
 
-    def open_rounds(self):
-        return [r for r in self.rounds.values() if r.state == "OPEN"]
-
     # Proposals
 
     def propose(self, record):
@@ -221,11 +224,16 @@ class Partition(Afterwards):
             if known.digest != record.digest:
                 raise Refused("proposal_conflict")
             return
-        self.open(record, *self.admitted(proposal, now))
+        self.open(record, *self.admitted(record))
 
-    def admitted(self, proposal, now):
+    def read_so_far(self, record):
+        """What whoever judges a proposal has read: the tables, and the time of the responses."""
+        return self.tables.pins(), self.times["responses"]
+
+    def admitted(self, record):
         """(policy, deadline, pins) of a proposal that may open a round."""
-        pins = self.tables.pins()
+        proposal, now = record.body, record.time
+        pins, responses_time = self.read_so_far(record)
         participant(self.tables.agents.as_of(pins["agents"]), proposal["proposer"])
         policy = governing(self.tables.policies.as_of(pins["policies"]), proposal["domain"])
         if policy is None:
@@ -235,7 +243,7 @@ class Partition(Afterwards):
                 raise Refused("action_type_not_allowed")
         deadline = proposal["deadline"]
         if deadline is None:
-            deadline = max(now, self.times["responses"]) + policy["deadline_default"]
+            deadline = max(now, responses_time) + policy["deadline_default"]
         elif deadline < now:
             raise Refused("deadline_passed")
         elif not policy["deadline_min"] <= deadline - now <= policy["deadline_max"]:
@@ -252,7 +260,7 @@ class Partition(Afterwards):
 
     def open(self, record, policy, deadline, pins):
         pid = record.body["proposal_id"]
-        round_ = self.rounds[pid] = Round(
+        round_ = self.rounds[pid] = self.open_ones[pid] = Round(
             pid,
             record.body,
             record.value[10:],
@@ -273,8 +281,8 @@ class Partition(Afterwards):
         for response in mine:
             self.attempt(response, self.respond)
         if round_.state == "OPEN" and self.times["responses"] > deadline:
-            offset, time = next(p for p in self.passed if p[1] > deadline)
-            self.close(round_, offset, time, False)
+            at = bisect_right(self.passed, deadline)
+            self.close(round_, self.offsets[at], self.passed[at], False)
 
     # Responses
 
@@ -309,7 +317,7 @@ class Partition(Afterwards):
         if not self.in_force(control):
             raise Refused("control_refused")
         self.controls.append(record)
-        for round_ in self.open_rounds():
+        for round_ in self.open_ones.values():
             obey(control, round_)
 
     def in_force(self, control):
@@ -325,6 +333,7 @@ class Partition(Afterwards):
     # Closing
 
     def close(self, round_, offset, time, early):
+        del self.open_ones[round_.pid]
         round_.closing = (offset, time, early)
         round_.input_lost = self.has_lost(round_)
         changed = overturned(round_.case(), self.tried) if early else None
@@ -340,6 +349,8 @@ class Partition(Afterwards):
             kind = self.schemas["DecisionPackage"].type_of("PackageContent")
             round_.package_digest = sha256(encode(kind, round_.package))
             self.put_escalation(round_)
+        else:
+            self.keep(round_)
         self.put_round(round_)
 
     def has_lost(self, round_):
@@ -377,6 +388,7 @@ class Partition(Afterwards):
         return digest
 
     def put_escalation(self, round_):
+        heapq.heappush(self.dues, (round_.due(), round_.pid))
         content = round_.package
         escalation = {
             "proposal_id": round_.pid,

@@ -1,36 +1,49 @@
 """The tables: agents, policies and trust, each as of an offset (chapters 2, 3 and 5)."""
 
+from bisect import bisect_right
+
 from . import electorate, policy
 
 
 class Table:
     """Every record of a table, with what is sound of it."""
 
-    def __init__(self, key_of, sound):
-        self.key_of, self.sound = key_of, sound
+    def __init__(self, key_of, sound, name_of=None):
+        self.key_of, self.sound, self.name_of = key_of, sound, name_of or key_of
         self.records = []  # (offset, append time, key, sound value or None)
-        self.pins = {}
+        self.offsets = []
+        self.times = []  # the latest append time up to each record
+        self.last = (0, {})  # what the first so many records come to
 
     def read(self, offset, timestamp, key, value):
         """Takes the next record; `value` is None where it does not decode."""
-        name = value and self.key_of(value)
-        sound = self.sound(value) if value is not None and key == name.encode() else None
-        self.records.append((offset, timestamp, name, sound))
+        fits = value is not None and key == self.key_of(value).encode()
+        sound = self.sound(value) if fits else None
+        self.records.append((offset, timestamp, fits and self.name_of(value), sound))
+        self.offsets.append(offset)
+        self.times.append(max([timestamp, *self.times[-1:]]))
 
     def pin(self):
         return self.records[-1][0] if self.records else -1
 
     def as_of(self, offset):
         """{key: value} of the sound records up to an offset, inclusive."""
-        if offset not in self.pins or offset >= self.pin():
-            rows = [row for row in self.records if row[0] <= offset and row[3] is not None]
-            self.pins[offset] = {name: value for _, _, name, value in rows}
-        return self.pins[offset]
+        return self.after(bisect_right(self.offsets, offset))
 
     def no_later_than(self, timestamp):
         """{key: value} up to the last record appended no later than a time."""
-        at = [offset for offset, appended, _, _ in self.records if appended <= timestamp]
-        return self.as_of(at[-1] if at else -1)
+        return self.after(bisect_right(self.times, timestamp))
+
+    def after(self, count):
+        """{key: value} of the sound ones of the first so many records."""
+        known, rows = self.last
+        if known != count:
+            rows = dict(rows) if known < count else {}
+            for _, _, name, value in self.records[known if known < count else 0 : count]:
+                if value is not None:
+                    rows[name] = value
+            self.last = (count, rows)
+        return rows
 
 
 class Tables:
@@ -39,7 +52,11 @@ class Tables:
     def __init__(self):
         self.agents = Table(lambda r: r["agent_id"], electorate.sound)
         self.policies = Table(lambda r: r["pattern"], policy.sound)
-        self.trust = Table(lambda r: f"{r['trust_domain']}:{r['agent_id']}", lambda r: r)
+        self.trust = Table(
+            lambda r: f"{r['trust_domain']}:{r['agent_id']}",
+            lambda r: r,
+            lambda r: (r["trust_domain"], r["agent_id"]),
+        )
 
     def pins(self):
         return {
@@ -50,5 +67,4 @@ class Tables:
 
     def scores(self, offset):
         """{(trust domain, agent): score} at a pin."""
-        rows = self.trust.as_of(offset).values()
-        return {(r["trust_domain"], r["agent_id"]): r for r in rows}
+        return self.trust.as_of(offset)
