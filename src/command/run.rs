@@ -10,7 +10,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::client;
 use crate::config::Config;
+use crate::telemetry::Vitals;
 use crate::transport::kafka::{self, Settings};
+
+/// How long something may stand still before that is an illness.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How to run.
 #[derive(Debug, Args)]
@@ -48,7 +52,15 @@ impl Run {
         let runtime = client::runtime()?;
         let connection = client::connection(config)?;
         let registry = client::registry(config)?;
-        kafka::run(&connection, &registry, &settings, runtime.handle(), &stop)?;
+        let vitals = Arc::new(Vitals::new(PATIENCE));
+        kafka::run(
+            &connection,
+            &registry,
+            &settings,
+            runtime.handle(),
+            &vitals,
+            &stop,
+        )?;
         Ok(())
     }
 }

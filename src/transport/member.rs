@@ -19,6 +19,7 @@ use super::ticks::Ticks;
 use super::{Delivery as _, Entry, Error, Event, Log};
 use crate::clock::Clock;
 use crate::engine::{Config, Forward, ORIGIN_HEADER, Output, Record, TICK_HEADER};
+use crate::telemetry::{Tally, Vitals};
 use crate::wire::Codec;
 
 /// Longest wait for a record; it bounds how late ticks and commits are.
@@ -31,6 +32,9 @@ const STEPS: usize = 16;
 /// What a member is told.
 #[derive(Clone, Copy)]
 pub(super) struct Orders<'a> {
+    /// The engine's number in this process.
+    pub(super) number: u16,
+    pub(super) vitals: &'a Vitals,
     pub(super) codec: &'a Arc<Codec>,
     /// How many partitions there are.
     pub(super) partitions: i32,
@@ -51,6 +55,8 @@ pub(super) struct Member<'a, L: Log> {
     parked: BTreeMap<i32, Slot>,
     restoring: Option<Receiver<Result<Batch, Error>>>,
     ticks: Ticks,
+    /// What the next commit holds.
+    tally: Tally,
     committed: Instant,
 }
 
@@ -66,13 +72,21 @@ impl<'a, L: Log> Member<'a, L> {
             parked: BTreeMap::new(),
             restoring: None,
             ticks: Ticks::default(),
+            tally: Tally::default(),
             committed: Instant::now(),
         })
     }
 
     /// Works until told to stop; everything read by then is committed.
     pub(super) fn work(mut self) -> Result<(), Error> {
-        while !self.orders.stop.load(Ordering::Relaxed) {
+        let Orders {
+            number,
+            vitals,
+            stop,
+            ..
+        } = self.orders;
+        while !stop.load(Ordering::Relaxed) {
+            vitals.turned(number);
             self.read()?;
             self.follower.follow()?;
             self.restore()?;
@@ -129,7 +143,9 @@ impl<'a, L: Log> Member<'a, L> {
     /// Whether the partitions are still ours is for the log to say: it fences.
     fn revoked(&mut self) -> Result<(), Error> {
         self.commit()?;
-        tracing::info!(partitions = ?self.slots.keys(), "revoked");
+        let gone: Vec<i32> = self.slots.keys().copied().collect();
+        tracing::info!(partitions = ?gone, "revoked");
+        self.orders.vitals.revoked(self.orders.number, &gone);
         self.restoring = None;
         self.parked = std::mem::take(&mut self.slots);
         self.parked.retain(|_, slot| slot.live);
@@ -141,6 +157,7 @@ impl<'a, L: Log> Member<'a, L> {
 
     fn assigned(&mut self, partitions: Vec<i32>) -> Result<(), Error> {
         tracing::info!(?partitions, "assigned");
+        self.orders.vitals.assigned(self.orders.number, &partitions);
         let mine = |partition: &i32| !self.orders.halted.contains(partition);
         let wanted: BTreeSet<i32> = partitions.into_iter().filter(mine).collect();
         self.parked
@@ -172,6 +189,10 @@ impl<'a, L: Log> Member<'a, L> {
                     for step in steps {
                         self.restore_step(partition, step)?;
                     }
+                    if let Some(slot) = self.slots.get(&partition).filter(|slot| !slot.live) {
+                        let (done, total) = slot.restored();
+                        self.orders.vitals.restoring(partition, done, total);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -189,19 +210,18 @@ impl<'a, L: Log> Member<'a, L> {
                 let Some(slot) = self.parked.remove(&partition) else {
                     return Ok(());
                 };
-                let next = slot.next();
                 self.slots.insert(partition, slot);
                 tracing::info!(partition, "kept");
-                return self.log.read_from(partition, &next);
+                return self.go_live(partition);
             }
-            Step::Begin(committed) => {
-                tracing::info!(partition, "restoring");
+            Step::Begin(committed, rounds) => {
+                tracing::info!(partition, rounds, "restoring");
                 self.follower.reach(committed.pins)?;
                 let config = Config {
                     partition,
                     partitions: self.orders.partitions,
                 };
-                let slot = Slot::new(config, Arc::clone(self.orders.codec), committed);
+                let slot = Slot::new(config, Arc::clone(self.orders.codec), committed, rounds);
                 self.slots.insert(partition, slot);
                 return Ok(());
             }
@@ -215,11 +235,27 @@ impl<'a, L: Log> Member<'a, L> {
             return Ok(());
         }
         tracing::info!(partition, "restored");
-        self.log.read_from(partition, &slot.next())
+        self.go_live(partition)
+    }
+
+    /// Lets a partition's records come.
+    fn go_live(&mut self, partition: i32) -> Result<(), Error> {
+        let Some(slot) = self.slots.get(&partition) else {
+            return Ok(());
+        };
+        let next = slot.next();
+        let vitals = self.orders.vitals;
+        vitals.live(partition);
+        vitals.rounds(partition, slot.open_now());
+        for (&topic, &next) in &next {
+            vitals.passed(partition, topic, next);
+        }
+        self.log.read_from(partition, &next)
     }
 
     /// Puts what an engine said where it belongs.
     fn put(&mut self, own: i32, output: &Output) -> Result<(), Error> {
+        self.tally.take(own, output);
         if let Output::Forward(forward) = output {
             return self.forward(own, forward);
         }
@@ -274,6 +310,7 @@ impl<'a, L: Log> Member<'a, L> {
         }
         for (partition, topic) in self.ticks.fire(self.orders.clock.now()) {
             tracing::trace!(partition, %topic, "tick");
+            self.orders.vitals.ticked();
             self.log.post(&Entry {
                 topic,
                 partition,
@@ -293,9 +330,18 @@ impl<'a, L: Log> Member<'a, L> {
         if read.is_empty() {
             return Ok(());
         }
+        let asked = Instant::now();
         self.log.commit(&read)?;
-        for slot in self.slots.values_mut() {
+        let vitals = self.orders.vitals;
+        vitals.committed(asked.elapsed(), &mut self.tally);
+        for (&partition, committed) in &read {
+            for (&topic, position) in &committed.positions {
+                vitals.passed(partition, topic, position.next.0);
+            }
+        }
+        for (&partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.dirty) {
             slot.dirty = false;
+            vitals.rounds(partition, slot.open_now());
         }
         Ok(())
     }

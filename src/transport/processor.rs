@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::member::{Member, Orders};
 use super::{Error, Log};
 use crate::clock::System;
+use crate::telemetry::Vitals;
 use crate::wire::Codec;
 
 /// First wait after a session failed.
@@ -40,6 +41,7 @@ pub(super) struct Processor<'a> {
     /// How many partitions there are.
     pub(super) partitions: i32,
     pub(super) stop: &'a AtomicBool,
+    pub(super) vitals: &'a Vitals,
 }
 
 impl Processor<'_> {
@@ -63,17 +65,21 @@ impl Processor<'_> {
         let mut wait = FIRST_WAIT;
         while !self.stop.load(Ordering::Relaxed) {
             let started = Instant::now();
-            match self.life(&halted, &join) {
-                Ok(()) => return,
+            let lived = self.life(number, &halted, &join);
+            self.vitals.left(number);
+            match lived {
+                Ok(()) => break,
                 Err(Error::Halted { partition, source }) => {
                     let why = chain(&*source);
                     tracing::error!(partition, why, "partition halted; the others go on");
+                    self.vitals.halted(number, partition, why);
                     halted.insert(partition);
                 }
                 Err(error) => {
                     if started.elapsed() > WORKED {
                         wait = FIRST_WAIT;
                     }
+                    self.vitals.aborted();
                     let why = chain(&error);
                     tracing::warn!(
                         number,
@@ -85,14 +91,19 @@ impl Processor<'_> {
                 }
             }
         }
+        self.vitals.ended(number);
     }
 
     fn life<L: Log>(
         &self,
+        number: u16,
         halted: &BTreeSet<i32>,
         join: impl Fn() -> Result<L, Error>,
     ) -> Result<(), Error> {
+        self.vitals.turned(number);
         let orders = Orders {
+            number,
+            vitals: self.vitals,
             codec: self.codec,
             partitions: self.partitions,
             commit_interval: self.settings.commit_interval,

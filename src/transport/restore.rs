@@ -29,8 +29,9 @@ const BATCH: usize = 256;
 pub(super) enum Step {
     /// Nothing was committed since the member had it: its engine stands as it stood.
     Kept,
-    /// Positions as committed; the tables must reach the pins before what follows.
-    Begin(Committed),
+    /// Positions as committed, and how many rounds there are; the tables must reach the pins
+    /// before what follows.
+    Begin(Committed, usize),
     /// A round as it was last written.
     Round(Box<Round>),
     /// A score of one of the partition's trust domains.
@@ -153,7 +154,7 @@ impl<S: Source> Restore<'_, S> {
         let rounds = self.rounds(partition)?;
         let committed = self.start_from(partition, found, &rounds)?;
         let inputs = committed.positions.clone();
-        self.steps.send(Step::Begin(committed))?;
+        self.steps.send(Step::Begin(committed, rounds.len()))?;
         for round in rounds.into_values() {
             self.steps.send(Step::Round(Box::new(round)))?;
         }

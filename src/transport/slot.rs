@@ -9,7 +9,7 @@ use quorate_core::topic::Topic;
 use super::positions::Committed;
 use super::restore::Step;
 use super::{Error, Stored};
-use crate::engine::{Config, Halt, Input, Output, Partition, Record, Tables};
+use crate::engine::{Config, Halt, Input, Open, Output, Partition, Position, Record, Tables};
 use crate::wire::Codec;
 
 /// A partition's engine and where it stands.
@@ -23,11 +23,21 @@ pub(super) struct Slot {
     pub(super) dirty: bool,
     /// Topics that are not read for now.
     held: BTreeSet<Topic>,
+    /// Rounds and inputs restored so far, of how many.
+    restored: (u64, u64),
 }
 
 impl Slot {
     /// An engine to restore from what was committed.
-    pub(super) fn new(config: Config, codec: Arc<Codec>, committed: Committed) -> Self {
+    pub(super) fn new(
+        config: Config,
+        codec: Arc<Codec>,
+        committed: Committed,
+        rounds: usize,
+    ) -> Self {
+        let of = |position: &Position| position.next.0.saturating_sub(position.low.0);
+        let inputs: i64 = committed.positions.values().map(of).sum();
+        let total = u64::try_from(inputs).unwrap_or(0) + rounds as u64;
         Self {
             partition: config.partition,
             engine: Partition::new(config, codec),
@@ -35,7 +45,18 @@ impl Slot {
             live: false,
             dirty: false,
             held: BTreeSet::new(),
+            restored: (0, total),
         }
+    }
+
+    /// Rounds and inputs restored so far, of how many.
+    pub(super) const fn restored(&self) -> (u64, u64) {
+        self.restored
+    }
+
+    /// The rounds open now.
+    pub(super) fn open_now(&self) -> Open {
+        self.engine.open_rounds()
     }
 
     /// Takes a step of restoring; what followed from it once is committed.
@@ -43,8 +64,11 @@ impl Slot {
         let partition = self.partition;
         let halted = |why: Halt| Error::halted(partition, why);
         let engine = &mut self.engine;
+        if matches!(step, Step::Round(_) | Step::Input(_)) {
+            self.restored.0 += 1;
+        }
         match step {
-            Step::Kept | Step::Begin(_) => {}
+            Step::Kept | Step::Begin(..) => {}
             Step::Round(round) => engine.restore_round(tables, *round).map_err(halted)?,
             Step::Score(score) => engine.restore_score(score),
             Step::Positions => {

@@ -141,7 +141,9 @@ impl Membership {
         let connection = &group.connection;
         // ORDER: taking the id over ends what a predecessor left open, which tables and positions
         // would otherwise be waited for.
-        let transaction = Transaction::take_over(connection, name, settings.transaction_timeout)?;
+        let vitals = Arc::clone(&group.lookup.vitals);
+        let timeout = settings.transaction_timeout;
+        let transaction = Transaction::take_over(connection, name, timeout, vitals)?;
         let appender = Appender::open(connection)?;
         let consumer: BaseConsumer<Rebalances> = connection
             .member()

@@ -9,6 +9,7 @@ use quorate_core::topic::Topic;
 use tokio::runtime::Handle;
 
 use super::{Error, Registry, Stored};
+use crate::telemetry::Vitals;
 use crate::wire::{Codec, Kind};
 
 /// How long to wait before asking again.
@@ -23,6 +24,7 @@ pub(super) struct Lookup {
     pub(super) registry: Registry,
     pub(super) runtime: Handle,
     pub(super) patience: Duration,
+    pub(super) vitals: Arc<Vitals>,
 }
 
 impl Lookup {
@@ -60,7 +62,9 @@ impl Lookup {
     }
 
     fn once(&self, codec: &Codec, (kind, id): Asked) -> Answer {
-        let schema = match self.runtime.block_on(self.registry.schema(id)) {
+        let answer = self.runtime.block_on(self.registry.schema(id));
+        self.vitals.waiting_for_registry(answer.is_err());
+        let schema = match answer {
             Ok(Some(schema)) => schema,
             Ok(None) => {
                 tracing::warn!(%kind, id, "the registry has no such schema");

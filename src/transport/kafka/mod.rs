@@ -39,6 +39,8 @@ pub use super::{Error, Settings, Start, Stored};
 use log::{Group, Membership};
 use lookup::Lookup;
 
+use crate::telemetry::Vitals;
+
 /// Runs a processor until `stop` is set; everything read by then is committed.
 ///
 /// # Errors
@@ -49,6 +51,7 @@ pub fn run(
     registry: &Registry,
     settings: &Settings,
     runtime: &Handle,
+    vitals: &Arc<Vitals>,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
     let partitions = partitions(connection)?;
@@ -60,6 +63,7 @@ pub fn run(
             registry: registry.clone(),
             runtime: runtime.clone(),
             patience: settings.schema_wait,
+            vitals: Arc::clone(vitals),
         },
     };
     let processor = Processor {
@@ -67,6 +71,7 @@ pub fn run(
         codec: schemas.codec(),
         partitions,
         stop,
+        vitals,
     };
     processor.run(|number| {
         let name = format!("{}-{number}", settings.instance);

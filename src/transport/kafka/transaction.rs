@@ -6,6 +6,7 @@
 //! is never used again. The client also asks again by itself, says nothing of it, and reports
 //! success; only the time that takes shows it, so a commit that took as long counts as in doubt.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -17,6 +18,7 @@ use rdkafka::util::Timeout;
 use super::append::{drain, record, send};
 use super::connection::{PATIENCE, RETRY_BACKOFF};
 use super::{Connection, Error};
+use crate::telemetry::Vitals;
 
 /// Whoever was answered sooner than this cannot have asked twice.
 const SURELY_ONCE: Duration = RETRY_BACKOFF.saturating_sub(Duration::from_millis(60));
@@ -28,6 +30,7 @@ pub(super) struct Transaction {
     producer: BaseProducer,
     timeout: Duration,
     open: bool,
+    vitals: Arc<Vitals>,
 }
 
 impl Transaction {
@@ -36,8 +39,10 @@ impl Transaction {
         connection: &Connection,
         id: &str,
         timeout: Duration,
+        vitals: Arc<Vitals>,
     ) -> Result<Self, Error> {
         Ok(Self {
+            vitals,
             connection: connection.clone(),
             id: id.to_owned(),
             producer: producer(connection, id, timeout)?,
@@ -89,10 +94,12 @@ impl Transaction {
         let commit = self.producer.commit_transaction(Timeout::Never);
         commit.map_err(Error::kafka("commit a transaction"))?;
         self.open = false;
+        tracing::debug!(id = self.id, took = ?asked.elapsed(), "committed");
         if asked.elapsed() >= SURELY_ONCE {
             // It is committed, but an earlier end of it may still be under way, and would end the
             // next one halfway: a new epoch makes it a stranger.
             tracing::debug!(took = ?asked.elapsed(), "slow commit; taking a new producer");
+            self.vitals.producer_rebuilt();
             self.producer = producer(&self.connection, &self.id, self.timeout)?;
         }
         Ok(())
@@ -102,6 +109,7 @@ impl Transaction {
         if !self.open {
             let begun = self.producer.begin_transaction();
             begun.map_err(Error::kafka("begin a transaction"))?;
+            tracing::debug!(id = self.id, "transaction begun");
             self.open = true;
         }
         Ok(())

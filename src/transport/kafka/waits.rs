@@ -41,6 +41,9 @@ impl Waits {
         self.asked
             .entry(asked)
             .or_insert_with(|| lookup.ask(codec, asked));
+        lookup
+            .vitals
+            .waiting(partition, format!("schema {id} of a {kind}"));
         self.waiting.insert(partition, asked);
     }
 
@@ -65,6 +68,8 @@ impl Waits {
             let waits_for = |(_, waits): &(&i32, &Asked)| **waits == asked;
             free.extend(self.waiting.iter().filter(waits_for).map(|(p, _)| *p));
             self.waiting.retain(|_, waits| *waits != asked);
+            free.iter()
+                .for_each(|partition| lookup.vitals.live(*partition));
         }
         free
     }
