@@ -1,13 +1,18 @@
 //! What a processor or a command is told: `config/quorate.toml`, a file, flags, in that order.
 //!
 //! The documented file is compiled in and is itself the defaults, so that the two cannot differ
-//! and a key it does not have is refused, naming the nearest. Secrets come from the environment.
+//! and a key it does not have is refused, naming the nearest. Secrets come from the environment or
+//! from files of their own.
+
+mod security;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::{Table, Value};
+
+pub use security::{Given, Mechanism, Properties, Protocol, Secret, Security};
 
 /// The documented defaults.
 const DEFAULTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config/quorate.toml"));
@@ -23,10 +28,14 @@ pub struct Config {
     pub registry: String,
     /// User of the registry; empty: none.
     pub registry_user: String,
+    /// File that holds the registry's password; empty: none.
+    pub registry_password_file: String,
     /// What names of topics, groups and transactional ids begin with.
     pub prefix: String,
     /// librdkafka properties.
-    pub kafka: BTreeMap<String, String>,
+    pub kafka: Properties,
+    /// How brokers are reached and who we are to them.
+    pub security: Security,
     /// How topics are created.
     pub topics: Topics,
     /// How the processor runs.
@@ -51,7 +60,7 @@ pub struct Topics {
 pub struct Run {
     /// Engines in this process.
     pub engines: u16,
-    /// What tells this process from others; empty: the host's name.
+    /// What tells this process from others, the same after a restart; empty: made up.
     pub instance: String,
     /// Milliseconds between commits.
     pub commit_interval_ms: u64,
@@ -101,6 +110,23 @@ pub enum Error {
     /// A value that no part could work with.
     #[error("option `{0}` must be above 0")]
     NotPositive(&'static str),
+    /// The file of a secret cannot be read.
+    #[error("cannot read secret `{}`", .0.display())]
+    Secret(PathBuf, #[source] std::io::Error),
+    /// An option that others make necessary.
+    #[error("option `{0}` must be set")]
+    Incomplete(&'static str),
+    /// An option that others leave without effect.
+    #[error("option `{option}` has no effect with `security.protocol` `{protocol}`")]
+    Pointless {
+        /// Which.
+        option: &'static str,
+        /// The protocol that has no use for it.
+        protocol: &'static str,
+    },
+    /// A property that an option says already.
+    #[error("kafka property `{0}` is said by `[security]` already; say it once")]
+    Twice(String),
 }
 
 impl Config {
@@ -129,6 +155,20 @@ impl Config {
         let config: Self = Value::Table(merged).try_into()?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Every property of the connection: those that `[kafka]` passes on, and `[security]`.
+    ///
+    /// # Errors
+    /// As [`Security::properties`]; [`Error::Twice`] if both say the same property.
+    pub fn properties(&self, given: Given) -> Result<BTreeMap<String, String>, Error> {
+        let mut properties = self.security.properties(given)?;
+        for (key, value) in &self.kafka.0 {
+            if properties.insert(key.clone(), value.clone()).is_some() {
+                return Err(Error::Twice(key.clone()));
+            }
+        }
+        Ok(properties)
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -184,7 +224,7 @@ mod tests {
         assert_eq!(config.run.engines, 3);
         assert_eq!(config.run.commit_interval_ms, 100);
         assert_eq!(config.prefix, "acp.");
-        assert_eq!(config.kafka.get("client.rack").unwrap(), "a");
+        assert_eq!(config.kafka.0.get("client.rack").unwrap(), "a");
     }
 
     #[test]
@@ -194,6 +234,26 @@ mod tests {
             error.to_string(),
             "unknown option `run.engine`; nearest is `run.engines`"
         );
+    }
+
+    #[test]
+    fn every_option_is_documented_above_it() {
+        let mut before = "";
+        for line in DEFAULTS.lines() {
+            let is_option = !line.starts_with('#') && line.contains(" = ");
+            assert!(
+                !is_option || before.starts_with('#'),
+                "`{line}` says nothing"
+            );
+            before = line;
+        }
+    }
+
+    #[test]
+    fn a_property_is_said_once() {
+        let text = "[security]\nprotocol = \"ssl\"\n[kafka]\n\"security.protocol\" = \"ssl\"";
+        let said = Config::parse(text).unwrap().properties(Given::default());
+        assert!(matches!(said, Err(Error::Twice(key)) if key == "security.protocol"));
     }
 
     #[test]

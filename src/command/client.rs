@@ -10,23 +10,32 @@ use quorate_core::topic::Topic;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::config::{Config, Given, Secret};
 use crate::transport::kafka::{
     Appended, Appender, Connection, Reader, Registry, Schemas, partitions,
 };
 use crate::wire::{self, Codec, Record};
 
-/// Secret of the Kafka connection, as `sasl.password`.
+/// Secret of the Kafka connection.
 const KAFKA_PASSWORD: &str = "QUORATE_KAFKA_PASSWORD";
+/// Secret of our certificate's key.
+const KAFKA_KEY_PASSWORD: &str = "QUORATE_KAFKA_KEY_PASSWORD";
 /// Secret of the schema registry.
 const REGISTRY_PASSWORD: &str = "QUORATE_REGISTRY_PASSWORD";
 
-/// The cluster the configuration names.
+/// The cluster the configuration names, once a broker of it has let us in.
 pub(super) fn connection(config: &Config) -> anyhow::Result<Connection> {
-    let mut properties = config.kafka.clone();
-    if let Ok(secret) = std::env::var(KAFKA_PASSWORD) {
-        properties.insert("sasl.password".to_owned(), secret);
-    }
+    let connection = unreached(config)?;
+    connection.reach(|| false)?;
+    Ok(connection)
+}
+
+/// The cluster the configuration names, whether or not it is there.
+pub(super) fn unreached(config: &Config) -> anyhow::Result<Connection> {
+    let properties = config.properties(Given {
+        password: std::env::var(KAFKA_PASSWORD).ok(),
+        key_password: std::env::var(KAFKA_KEY_PASSWORD).ok(),
+    })?;
     Ok(Connection::new(
         &config.bootstrap,
         &config.prefix,
@@ -36,11 +45,12 @@ pub(super) fn connection(config: &Config) -> anyhow::Result<Connection> {
 
 /// The schema registry the configuration names.
 pub(super) fn registry(config: &Config) -> anyhow::Result<Registry> {
-    let password = std::env::var(REGISTRY_PASSWORD).ok();
+    let given = std::env::var(REGISTRY_PASSWORD).ok();
+    let password = Secret::find(given, &config.registry_password_file)?;
     Ok(Registry::new(
         &config.registry,
         &config.registry_user,
-        password,
+        password.map(Secret::reveal),
     )?)
 }
 

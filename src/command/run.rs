@@ -1,7 +1,7 @@
 //! `quorate run`: the processor, until it is told to stop.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -50,7 +50,10 @@ impl Run {
             schema_wait: Duration::from_millis(config.run.schema_wait_ms),
         };
         let runtime = client::runtime()?;
-        let connection = client::connection(config)?;
+        let connection = client::unreached(config)?;
+        if !connection.reach(|| stop.load(Ordering::Relaxed))? {
+            return Ok(());
+        }
         let registry = client::registry(config)?;
         let vitals = Arc::new(Vitals::new(PATIENCE));
         kafka::run(

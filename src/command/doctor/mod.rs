@@ -145,10 +145,13 @@ impl Doctor {
 
     fn examine(&self, config: &Config) -> anyhow::Result<Vec<Finding>> {
         let runtime = client::runtime()?;
-        let connection = client::connection(config)?;
+        let connection = client::unreached(config)?;
         let mut found = Findings::default();
-        let cluster = runtime.block_on(Cluster::ask(&connection));
-        let mend = "see that `bootstrap` and the [kafka] properties are right, and that this \
+        let cluster = match connection.reach(|| false) {
+            Ok(_) => runtime.block_on(Cluster::ask(&connection)),
+            Err(error) => Err(error),
+        };
+        let mend = "see that `bootstrap` and [security] are right, and that this \
                     principal may describe the topics";
         if let Some(cluster) = found.made("brokers", cluster, mend) {
             brokers::look(&mut found, &cluster, config);

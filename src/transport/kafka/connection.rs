@@ -1,6 +1,7 @@
 //! Where Kafka is, and how every client of ours is set up.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use quorate_core::topic::Topic;
@@ -10,6 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::Error;
+use super::properties::{Side, is_reserved};
 
 /// How long a question to a broker may take before we give up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
@@ -18,25 +20,6 @@ pub(super) const LARGEST_RECORD: usize = crate::wire::MAX_OUTPUT + 64 * 1024;
 
 /// How long a transactional producer waits, give or take a fifth, before it asks again.
 pub(super) const RETRY_BACKOFF: Duration = Duration::from_millis(250);
-
-/// Properties that what we promise rests on; nobody sets them from outside.
-const RESERVED: &[&str] = &[
-    "acks",
-    "auto.offset.reset",
-    "bootstrap.servers",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "enable.partition.eof",
-    "group.id",
-    "group.protocol",
-    "isolation.level",
-    "partition.assignment.strategy",
-    "request.required.acks",
-    "retry.backoff.ms",
-    "transaction.timeout.ms",
-    "transactional.id",
-];
 
 /// Takes note of what a client of ours says of itself.
 pub(super) fn note(error: &KafkaError, reason: &str) {
@@ -68,11 +51,22 @@ pub(super) fn is_passing(error: &KafkaError) -> bool {
 }
 
 /// A Kafka cluster, and the prefix of what is ours there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connection {
     bootstrap: String,
     prefix: String,
     properties: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be secret.
+        f.debug_struct("Connection")
+            .field("bootstrap", &self.bootstrap)
+            .field("prefix", &self.prefix)
+            .field("properties", &self.properties.keys())
+            .finish()
+    }
 }
 
 impl Connection {
@@ -85,10 +79,7 @@ impl Connection {
         prefix: &str,
         properties: BTreeMap<String, String>,
     ) -> Result<Self, Error> {
-        if let Some(key) = properties
-            .keys()
-            .find(|key| RESERVED.contains(&key.as_str()))
-        {
+        if let Some(key) = properties.keys().find(|key| is_reserved(key)) {
             let why = "may not be set: the protocol's promises rest on it";
             return Err(Error::Unfit(format!("kafka property `{key}` {why}")));
         }
@@ -97,6 +88,11 @@ impl Connection {
             prefix: prefix.to_owned(),
             properties,
         })
+    }
+
+    /// The brokers to start from.
+    pub(super) fn bootstrap(&self) -> &str {
+        &self.bootstrap
     }
 
     /// What the names of topics, groups and transactional ids begin with.
@@ -126,31 +122,36 @@ impl Connection {
         clippy::disallowed_methods,
         reason = "this is where every client is made"
     )]
-    fn base(&self) -> ClientConfig {
+    fn base(&self, side: Side) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap);
-        self.pass_on(config)
+        self.pass_on(config, side)
     }
 
     /// Lays what was given from outside over what is ours to change.
-    fn pass_on(&self, config: ClientConfig) -> ClientConfig {
+    fn pass_on(&self, config: ClientConfig, side: Side) -> ClientConfig {
         let mut config = config;
-        for (key, value) in &self.properties {
+        for (key, value) in self.properties.iter().filter(|(key, _)| side.knows(key)) {
             config.set(key, value);
         }
         config
     }
 
+    /// A client that only asks.
+    pub(super) fn asker(&self) -> ClientConfig {
+        self.base(Side::Producer)
+    }
+
     /// A client for topics and their settings.
     pub(super) fn admin(&self) -> Result<AdminClient<DefaultClientContext>, Error> {
-        self.base()
+        self.asker()
             .create()
             .map_err(Error::kafka("make an admin client"))
     }
 
     /// A consumer that reads what it is told to and commits nothing.
     pub(super) fn reader(&self, group: &str) -> ClientConfig {
-        let mut config = self.base();
+        let mut config = self.base(Side::Consumer);
         config
             .set("group.id", group)
             .set("enable.auto.commit", "false")
@@ -162,7 +163,7 @@ impl Connection {
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.wait.max.ms", "50")
             .set("queued.max.messages.kbytes", "16384");
-        self.pass_on(config)
+        self.pass_on(config, Side::Consumer)
     }
 
     /// The consumer of an engine: a member of the group that shares the partitions.
@@ -175,12 +176,12 @@ impl Connection {
             .set("session.timeout.ms", "10000")
             .set("heartbeat.interval.ms", "3000")
             .set("max.poll.interval.ms", "60000");
-        self.pass_on(config)
+        self.pass_on(config, Side::Consumer)
     }
 
     /// A producer whose records are there once, in order, on every replica in sync.
     pub(super) fn appender(&self) -> ClientConfig {
-        let mut config = self.base();
+        let mut config = self.base(Side::Producer);
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
@@ -206,6 +207,13 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use rdkafka::ClientContext;
+    use rdkafka::config::RDKafkaLogLevel;
+    use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+    use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
+
     use super::*;
 
     #[test]
@@ -225,6 +233,57 @@ mod tests {
         let given = BTreeMap::from([("session.timeout.ms".to_owned(), "7000".to_owned())]);
         let connection = Connection::new("localhost:1", "acp.", given).unwrap();
         assert_eq!(connection.member().get("session.timeout.ms"), Some("7000"));
+    }
+
+    /// Takes note of what the client library has to say of a configuration.
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<String>>>);
+
+    impl ClientContext for Heard {
+        fn log(&self, _: RDKafkaLogLevel, facility: &str, text: &str) {
+            self.0.lock().unwrap().push(format!("{facility}: {text}"));
+        }
+    }
+
+    impl ConsumerContext for Heard {}
+
+    impl ProducerContext for Heard {
+        type DeliveryOpaque = ();
+
+        fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+    }
+
+    #[test]
+    fn a_client_is_told_only_what_it_knows() {
+        let given = [("session.timeout.ms", "7000"), ("compression.type", "zstd")];
+        let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let connection = Connection::new("localhost:1", "acp.", BTreeMap::from(given)).unwrap();
+        let heard = Heard::default();
+        let _consumer: BaseConsumer<Heard> = connection
+            .member()
+            .create_with_context(heard.clone())
+            .unwrap();
+        let _producer: BaseProducer<Heard> = connection
+            .transactional("one-0", Duration::from_secs(10))
+            .create_with_context(heard.clone())
+            .unwrap();
+        let complaints = heard.0.lock().unwrap();
+        let warned: Vec<_> = complaints
+            .iter()
+            .filter(|text| text.starts_with("CONFWARN"))
+            .collect();
+        assert_eq!(warned, [] as [&String; 0]);
+        let appender = connection.appender();
+        assert_eq!(appender.get("compression.type"), Some("zstd"));
+    }
+
+    #[test]
+    fn what_is_passed_on_is_not_shown() {
+        let given = BTreeMap::from([("sasl.password".to_owned(), "hunter2".to_owned())]);
+        let connection = Connection::new("localhost:1", "acp.", given).unwrap();
+        let shown = format!("{connection:?}");
+        assert!(shown.contains("sasl.password"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod inspect;
 mod log;
 mod lookup;
 mod plan;
+mod properties;
+mod reach;
 mod read;
 mod registry;
 mod schemas;
