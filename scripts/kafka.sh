@@ -2,6 +2,9 @@
 # One node of Apache Kafka (KRaft) from Maven Central's jars, for tests and the demo; Java 17 or later.
 # usage: kafka.sh [DIR]
 # KAFKA_ADVERTISED=HOST:PORT is where clients are told to go, if a proxy stands in front.
+# KAFKA_SECURED=DIR adds listeners under SSL, SASL_SSL and SASL_PLAINTEXT, whose addresses are printed
+# after the first; DIR/server.properties says what they need, DIR/users who there is, a line each as
+# `kafka-storage format --add-scram` takes it.
 # Prints `HOST:PORT` once it takes connections, then runs until its standard input ends, so that it
 # cannot outlive whoever started it. Jars are kept in $QUORATE_CACHE (default: .cache).
 set -euo pipefail
@@ -33,10 +36,10 @@ settings() { # PORT CONTROLLER_PORT
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:$2
-listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$2
-advertised.listeners=PLAINTEXT://${KAFKA_ADVERTISED:-127.0.0.1:$1}
+listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$2$secured
+advertised.listeners=PLAINTEXT://${KAFKA_ADVERTISED:-127.0.0.1:$1}$secured
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,SASL_PLAINTEXT:SASL_PLAINTEXT
 log.dirs=$dir/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=5
@@ -50,19 +53,28 @@ group.min.session.timeout.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 auto.create.topics.enable=false
 PROPERTIES
+  [ -z "${KAFKA_SECURED:-}" ] || cat "$KAFKA_SECURED/server.properties"
 }
 
 start() {
-  local port controller
+  local port controller listener user users=() secured=
   port=$(free_port)
   controller=$(free_port)
+  address=127.0.0.1:$port
+  if [ -n "${KAFKA_SECURED:-}" ]; then
+    for listener in SSL SASL_SSL SASL_PLAINTEXT; do
+      secured+=,$listener://127.0.0.1:$(free_port)
+      address+=" ${secured##*/}"
+    done
+    while read -r user; do users+=(--add-scram "$user"); done < "$KAFKA_SECURED/users"
+  fi
   settings "$port" "$controller" > "$dir/server.properties"
   [ -d "$dir/data" ] || java -Xmx128m -cp "$libs/*" kafka.tools.StorageTool format --standalone \
-    -t "$(cluster_id)" -c "$dir/server.properties" > "$dir/format.log" 2>&1
+    -t "$(cluster_id)" -c "$dir/server.properties" "${users[@]}" \
+    > "$dir/format.log" 2>&1 || { tail -5 "$dir/format.log" >&2; exit 1; }
   launch "$dir/kafka.log" java -Xms256m -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
     -cp "$libs/*" kafka.Kafka "$dir/server.properties"
-  ready() { (echo > "/dev/tcp/${address/://}") 2> /dev/null; }
-  address=127.0.0.1:$port
+  ready() { local first=${address%% *}; (echo > "/dev/tcp/${first/://}") 2> /dev/null; }
 }
 
 cluster_id() { echo AAAAAAAAAAAAAAAAAAAAAQ; }

@@ -15,6 +15,7 @@ mod kafka;
 mod operators;
 mod reference;
 mod schemas;
+mod security;
 mod support;
 mod tidy;
 mod traceability;

@@ -84,7 +84,7 @@ pub(crate) fn registry() -> Option<Started> {
 
 /// Nobody drops a static, so a guard removes the container when this process is gone.
 fn kept(container: testcontainers::Container<GenericImage>, address: String) -> Started {
-    let keeper = guard(&format!("docker rm -f {}", container.id()));
+    let keeper = Some(guard(&format!("docker rm -f {}", container.id())));
     std::mem::forget(container);
     Started { address, keeper }
 }

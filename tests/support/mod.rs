@@ -9,6 +9,7 @@ mod containers;
 pub(crate) mod load;
 pub(crate) mod oracle;
 pub(crate) mod proxy;
+pub(crate) mod secured;
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -45,8 +46,8 @@ pub(crate) fn parts() -> &'static Parts {
         let mut keepers = Vec::new();
         let mut start = |variable: &str, script: &str, contained: fn() -> Option<Started>| {
             std::env::var(variable).unwrap_or_else(|_| {
-                let started = contained().unwrap_or_else(|| run_script(script, None));
-                keepers.push(started.keeper);
+                let started = contained().unwrap_or_else(|| run_script(script, &[]));
+                keepers.extend(started.keeper);
                 started.address
             })
         };
@@ -64,22 +65,24 @@ pub(crate) fn parts() -> &'static Parts {
 #[derive(Debug)]
 pub(crate) struct Started {
     address: String,
-    keeper: Child,
+    /// What keeps it running; none if somebody else does.
+    keeper: Option<Child>,
 }
 
 fn start_kafka(advertised: Option<&str>) -> Started {
-    containers::kafka(advertised).unwrap_or_else(|| run_script("kafka.sh", advertised))
+    let variables: Vec<_> = advertised
+        .map(|to| ("KAFKA_ADVERTISED", to))
+        .into_iter()
+        .collect();
+    containers::kafka(advertised).unwrap_or_else(|| run_script("kafka.sh", &variables))
 }
 
-fn run_script(name: &str, advertised: Option<&str>) -> Started {
+fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("scripts")
         .join(name);
-    let mut command = Command::new(script);
-    if let Some(advertised) = advertised {
-        command.env("KAFKA_ADVERTISED", advertised);
-    }
-    let mut keeper = command
+    let mut keeper = Command::new(script)
+        .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -90,7 +93,7 @@ fn run_script(name: &str, advertised: Option<&str>) -> Started {
     assert!(!address.is_empty(), "{name} did not start");
     Started {
         address: address.trim().to_owned(),
-        keeper,
+        keeper: Some(keeper),
     }
 }
 
@@ -156,17 +159,31 @@ impl House {
     }
 
     fn of(broker: Started, partitions: u32, agents: &str, policies: &str) -> Self {
-        let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("quorate.toml"), IMPATIENT).unwrap();
-        let house = Self {
-            own: Some(Own { broker, folder }),
-            ..Self::bare()
-        };
+        let house = Self::empty(broker, "");
         house.furnish(partitions, agents, policies);
         house
     }
 
-    fn furnish(&self, partitions: u32, agents: &str, policies: &str) {
+    /// A prefix on a broker that others share, and nothing there yet; what its program is told
+    /// beyond where that is.
+    pub(crate) fn at(bootstrap: &str, told: &str) -> Self {
+        let address = bootstrap.to_owned();
+        let keeper = None;
+        Self::empty(Started { address, keeper }, told)
+    }
+
+    fn empty(broker: Started, told: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let told = format!("{IMPATIENT}{told}");
+        std::fs::write(folder.path().join("quorate.toml"), told).unwrap();
+        Self {
+            own: Some(Own { broker, folder }),
+            ..Self::bare()
+        }
+    }
+
+    /// Topics with so many partitions, schemas, and a file of agents and one of policies applied.
+    pub(crate) fn furnish(&self, partitions: u32, agents: &str, policies: &str) {
         self.ok(&["topics", "apply", "--partitions", &partitions.to_string()]);
         self.ok(&["schemas", "register"]);
         self.told(&["agents", "apply", "-"], agents);

@@ -1,0 +1,148 @@
+//! A house on a broker that lets in only whom it knows, and lets each do only what they must.
+
+use crate::support::House;
+use crate::support::secured::{Listener, MASTER, secured};
+
+/// Two experts who decide alone.
+const AGENTS: &str = r#"
+[[agent]]
+agent_id = "desk"
+
+[[agent]]
+agent_id = "ada"
+domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
+
+[[agent]]
+agent_id = "bob"
+domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
+"#;
+
+/// Rounds close as soon as everybody active was heard.
+const POLICIES: &str = r#"
+[[policy]]
+pattern = "pay"
+revision = "first"
+early_close = true
+deadline_default = "5 min"
+proposer_counts = false
+"#;
+
+const PROPOSAL: [&str; 14] = [
+    "--proposer",
+    "desk",
+    "--domain",
+    "pay",
+    "--type",
+    "payment.release",
+    "--subject",
+    "payment-7",
+    "--confidence",
+    "0.9",
+    "--stakes",
+    "LOW",
+    "--summary",
+    "release it",
+];
+
+/// Furnishes a house, and takes one proposal through it.
+fn decides(house: &House) {
+    house.furnish(1, AGENTS, POLICIES);
+    let processor = house.run();
+    let id = house.propose(&PROPOSAL);
+    for agent in ["ada", "bob"] {
+        house.respond(&id, agent, "endorse", "0.9");
+    }
+    let outcome = house.records("outcomes", Some(&id), 1).remove(0);
+    assert_eq!(outcome["decision"]["status"], "APPROVED");
+    processor.stop();
+}
+
+#[test]
+fn a_round_is_decided_by_name_and_scram_under_tls() {
+    let broker = secured();
+    for mechanism in ["SCRAM-SHA-512", "SCRAM-SHA-256"] {
+        let told = broker.by_name("sasl_ssl", mechanism, MASTER);
+        decides(&broker.house(Listener::SaslSsl, &told));
+    }
+}
+
+#[test]
+fn a_round_is_decided_by_name_and_password() {
+    let broker = secured();
+    let told = broker.by_name("sasl_plaintext", "PLAIN", MASTER);
+    decides(&broker.house(Listener::SaslPlaintext, &told));
+}
+
+#[test]
+fn a_round_is_decided_by_certificate() {
+    let broker = secured();
+    let told = format!(
+        "[security]\nprotocol = \"ssl\"\nssl_ca_location = \"{}\"\n\
+         ssl_certificate_location = \"{}\"\nssl_key_location = \"{}\"\n",
+        broker.file("ca.pem"),
+        broker.file("house.pem"),
+        broker.file("house.key"),
+    );
+    decides(&broker.house(Listener::Ssl, &told));
+}
+
+/// Calls that need the broker are refused, with a reason, and `run` ends as they do.
+fn refused(house: &House, why: &str) {
+    for call in [&["topics", "plan"][..], &["agents", "list"], &["run"]] {
+        let said = house.call(call);
+        let complaint = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(said.status.code(), Some(1), "{call:?}: {complaint}");
+        assert!(complaint.contains(why), "{call:?}: {complaint}");
+        assert!(complaint.contains("[security]"), "{call:?}: {complaint}");
+    }
+    let doctor = house.call(&["doctor"]);
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert_eq!(doctor.status.code(), Some(1), "{said}");
+    assert!(
+        said.starts_with("why  brokers: ") && said.contains(why),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_wrong_password_is_an_answer() {
+    let broker = secured();
+    for (listener, protocol, mechanism) in [
+        (Listener::SaslSsl, "sasl_ssl", "SCRAM-SHA-512"),
+        (Listener::SaslPlaintext, "sasl_plaintext", "PLAIN"),
+    ] {
+        let told = broker.by_name(protocol, mechanism, MASTER);
+        let told = told.replace(&broker.file("password"), &broker.file("wrong"));
+        refused(&broker.house(listener, &told), "uthentication failed");
+    }
+}
+
+#[test]
+fn a_broker_nobody_trusted_vouches_for_is_refused() {
+    let broker = secured();
+    let told = broker.by_name("sasl_ssl", "SCRAM-SHA-512", MASTER);
+    let told = told.replace(&broker.file("ca.pem"), &broker.file("stranger.pem"));
+    refused(
+        &broker.house(Listener::SaslSsl, &told),
+        "certificate verify failed",
+    );
+}
+
+#[test]
+fn whoever_comes_to_a_listener_the_wrong_way_is_told() {
+    let broker = secured();
+    let wrong = [
+        (Listener::SaslPlaintext, "", "closed by peer"),
+        (
+            Listener::SaslPlaintext,
+            "[security]\nprotocol = \"ssl\"\n",
+            "SSL handshake failed",
+        ),
+    ];
+    for (listener, told, why) in wrong {
+        let said = broker.house(listener, told).call(&["topics", "plan"]);
+        let complaint = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(said.status.code(), Some(1), "{complaint}");
+        assert!(complaint.contains(why), "{complaint}");
+    }
+}
