@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Plays the examples on a real Kafka and schema registry, which it starts and stops.
-# Needs Rust, Java 17, Maven and Python 3; fetches the rest once into $QUORATE_CACHE (default: .cache).
+# Plays a day at a bank on a real Kafka and schema registry, which it starts and stops.
+# Needs Rust, Java 17, Maven, Python 3 and kcat; fetches the rest once into $QUORATE_CACHE (default:
+# .cache). ANSWER_IN and PACE are seconds: what agents have to answer, and what lies between scenes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-cache=${QUORATE_CACHE:-.cache}
 
 need() {
   command -v "$1" > /dev/null && return
@@ -22,10 +22,6 @@ need mvn maven
 need kcat kcat
 echo "== building"
 cargo build --locked --quiet
-if [ ! -e "$cache/venv/.complete" ]; then
-  echo "== fetching the Python agent's client"
-  python3 -m venv "$cache/venv"
-  "$cache/venv/bin/pip" install --quiet confluent-kafka==2.16.1
-  touch "$cache/venv/.complete"
-fi
-exec python3 scripts/demo.py "${CARGO_TARGET_DIR:-target}/debug/quorate" "$cache/venv/bin/python"
+python=$(scripts/python.sh)
+exec python3 scripts/demo --answer-in "${ANSWER_IN:-6}" --pace "${PACE:-2}" \
+  "${CARGO_TARGET_DIR:-target}/debug/quorate" "$python"

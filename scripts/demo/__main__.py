@@ -1,0 +1,165 @@
+"""Plays a day at a bank on a real Kafka and registry: examples/bank/day.json says who proposes,
+who says what, what people decide and what turns out; what comes of it is read from the log.
+
+Called by scripts/demo.sh; ends what it starts, and nothing else.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+
+import told
+from house import ROOT, House, until
+
+DAY = ROOT / "examples/bank/day.json"
+PARTITIONS = 6
+PROCESSORS = ["left", "right"]
+
+
+class Play:
+    def __init__(self, house: House, answer_in: float, pace: float) -> None:
+        self.house, self.answer_in, self.pace = house, answer_in, pace
+        self.day = json.loads(DAY.read_text(encoding="utf-8"))
+        # Rounds by their subject, with the outcome they came to first.
+        self.rounds: dict[str, dict] = {}
+        self.scores = 0
+
+    def curtain(self) -> None:
+        self.house.furnish(PARTITIONS, self.day)
+        for instance in PROCESSORS:
+            self.house.process(instance)
+        opinions: dict[str, dict] = {}
+        for act in self.day["acts"]:
+            for scene in act["scenes"]:
+                for agent, opinion in scene["said"].items():
+                    subject = scene["proposal"]["action"]["subject"]
+                    opinions.setdefault(agent, {})[subject] = opinion
+        self.house.hire(opinions, self.day["written_with"])
+        say(f"  Two processors share {PARTITIONS} partitions; {len(opinions)} agents read, each a "
+            "process of its own.", *(f"    {agent} is {script} ({library})" for agent, (script, library)
+                                     in self.day["written_with"].items()))
+
+    def act(self, act: dict) -> None:
+        say("", told.coloured("heading", f"{act['at']}  {act['title']}"))
+        for result in act.get("results", []):
+            self.report(result)
+        for scene in act["scenes"]:
+            self.propose(scene)
+        for scene in act["scenes"]:
+            if "suspend" in scene:
+                self.suspend(scene)
+        for scene in act["scenes"]:
+            self.show(scene)
+
+    def propose(self, scene: dict) -> None:
+        deadline = int((time.time() + self.answer_in) * 1000)
+        proposal = dict(scene["proposal"], deadline=deadline)
+        scene["id"] = self.house.call("propose", "-", given=proposal).split()[0]
+        self.rounds[proposal["action"]["subject"]] = scene
+
+    def suspend(self, scene: dict) -> None:
+        order = scene["suspend"]
+        until(lambda: self.house.heard(scene["id"], order["agent"]))
+        self.house.call("suspend", "agent", order["agent"], "--operator", order["operator"],
+                        "--reason", order["reason"])
+        say(f"  {order['operator']} suspends {order['agent']}: “{order['reason']}”")
+
+    def show(self, scene: dict) -> None:
+        say(*told.scene(scene))
+        outcome = self.house.records("outcomes", scene["id"], 1)[0]
+        scene["outcome"] = outcome
+        say(*told.outcome(scene, outcome))
+        status, reason = outcome["decision"]["status"], outcome["decision"]["reasons"][0]
+        if [status, reason] != scene["comes_to"]:
+            raise SystemExit(f"\nthe play wants {scene['comes_to']} here; if this machine is slow, "
+                             "give the agents longer: ANSWER_IN=20 make demo-kafka")
+        if "decision" in scene:
+            self.decide(scene)
+        time.sleep(self.pace)
+
+    def decide(self, scene: dict) -> None:
+        package = self.house.records("escalations", scene["id"], 1)[0]
+        say(*told.package(package))
+        decision = dict(scene["decision"], proposal_id=scene["id"],
+                        package_digest=package["package_digest"])
+        self.house.call("decide", "-", given=decision)
+        last = self.house.records("outcomes", scene["id"], 2)[1]
+        say(*told.decided(decision, last))
+
+    def report(self, result: dict) -> None:
+        scene = self.rounds[result["of"]]
+        given = {key: result[key] for key in ["reporter", "result", "note"]}
+        self.house.call("report", "-", given=dict(given, proposal_id=scene["id"]))
+        say(*told.result(result))
+        ballots = [b for b in scene["outcome"]["decision"]["ballots"] if b["weight"] > 0]
+        news = until(lambda: self.news(len(ballots)))
+        after = {score["agent_id"]: score["trust"] for score in news}
+        for ballot in ballots:
+            agent = ballot["agent_id"]
+            say(told.moved(agent, ballot["trust"], after[agent]))
+
+    def news(self, count: int) -> list[dict]:
+        """a score of every voter"""
+        scores = self.house.so_far("trust")[self.scores:]
+        if len(scores) < count:
+            return []
+        self.scores += len(scores)
+        return scores
+
+    def kcat(self) -> str:
+        house = self.house
+        read = ["kcat", "-q", "-b", house.bootstrap, "-t", f"{house.prefix}outcomes", "-C", "-e",
+                "-f", "%R%s"]
+        decode = [relative(house.python), "examples/agents/avro_to_json.py", house.registry]
+        return f"{shlex.join(read)} |\n    {shlex.join(decode)}"
+
+
+def relative(path: str) -> str:
+    return os.path.relpath(path, ROOT) if path.startswith(f"{ROOT}/") else path
+
+
+def say(*lines: str) -> None:
+    print("\n".join(lines), flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/demo")
+    parser.add_argument("quorate", help="the program")
+    parser.add_argument("python", help="an interpreter with the agents' clients")
+    parser.add_argument("--bootstrap", help="a Kafka that runs already")
+    parser.add_argument("--registry", help="a schema registry that runs already")
+    parser.add_argument("--prefix", default="acp.")
+    parser.add_argument("--answer-in", type=float, default=6, help="seconds agents have")
+    parser.add_argument("--pace", type=float, default=2, help="seconds between scenes")
+    return parser.parse_args()
+
+
+def main() -> None:
+    sys.stdout.reconfigure(encoding="utf-8")
+    told_by = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    house = House(told_by.quorate, told_by.python, told_by.prefix)
+    try:
+        say(told.coloured("heading", "A day at a bank"), "  Kafka and a schema registry are starting.")
+        house.settle(told_by.bootstrap, told_by.registry)
+        play = Play(house, told_by.answer_in, told_by.pace)
+        play.curtain()
+        say("", "  Read the outcomes beside it:", "", f"  {play.kcat()}")
+        for act in play.day["acts"]:
+            play.act(act)
+        refused = house.so_far("dead-letters")
+        if refused:
+            raise SystemExit(f"records were refused: {refused}")
+        say("", "Everything above was read from the log, and lies there for whoever asks again.")
+        if os.environ.get("KEEP"):
+            input("All of it runs on until Enter is pressed. ")
+    finally:
+        house.close()
+
+
+if __name__ == "__main__":
+    main()
