@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import told
 from house import ROOT, House, until
@@ -39,16 +40,19 @@ class Play:
                     subject = scene["proposal"]["action"]["subject"]
                     opinions.setdefault(agent, {})[subject] = opinion
         self.house.hire(opinions, self.day["written_with"])
-        say(f"  Two processors share {PARTITIONS} partitions; {len(opinions)} agents read, each a "
-            "process of its own.", *(f"    {agent} is {script} ({library})" for agent, (script, library)
-                                     in self.day["written_with"].items()))
+        say(*told.wrapped(f"Two processors share {PARTITIONS} partitions. {len(opinions)} agents "
+                          "listen, each a process of its own, with "
+                          f"{self.answer_in:g} seconds to answer a proposal. Most speak through "
+                          "the command line; written against the topics alone:", 2))
+        for agent, (script, library) in self.day["written_with"].items():
+            say(f"    {agent:20}{library} ({script})")
 
     def act(self, act: dict) -> None:
         say("", told.coloured("heading", f"{act['at']}  {act['title']}"))
         for result in act.get("results", []):
             self.report(result)
-        for scene in act["scenes"]:
-            self.propose(scene)
+        with ThreadPoolExecutor() as proposers:
+            list(proposers.map(self.propose, act["scenes"]))
         for scene in act["scenes"]:
             if "suspend" in scene:
                 self.suspend(scene)
@@ -110,12 +114,14 @@ class Play:
         self.scores += len(scores)
         return scores
 
-    def kcat(self) -> str:
+    def kcat(self) -> list[str]:
+        """The line by which to read the outcomes, in three."""
         house = self.house
         read = ["kcat", "-q", "-b", house.bootstrap, "-t", f"{house.prefix}outcomes", "-C", "-e",
                 "-f", "%R%s"]
-        decode = [relative(house.python), "examples/agents/avro_to_json.py", house.registry]
-        return f"{shlex.join(read)} |\n    {shlex.join(decode)}"
+        decode = [relative(house.python), "examples/agents/avro_to_json.py"]
+        lines = [f"{shlex.join(read)} |", f"  {shlex.join(decode)} \\", f"  {house.registry}"]
+        return [f"    {line}" for line in lines]
 
 
 def relative(path: str) -> str:
@@ -148,7 +154,7 @@ def main() -> None:
         house.settle(told_by.bootstrap, told_by.registry)
         play = Play(house, told_by.answer_in, told_by.pace)
         play.curtain()
-        say("", "  Read the outcomes beside it:", "", f"  {play.kcat()}")
+        say("", "  Read the outcomes beside it:", "", *play.kcat())
         for act in play.day["acts"]:
             play.act(act)
         refused = house.so_far("dead-letters")
@@ -157,6 +163,8 @@ def main() -> None:
         say("", "Everything above was read from the log, and lies there for whoever asks again.")
         if os.environ.get("KEEP"):
             input("All of it runs on until Enter is pressed. ")
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         house.close()
 

@@ -34,7 +34,7 @@ def scene(scene: dict) -> list[str]:
     action = proposal["action"]
     given = ", ".join(f"{p['key']} {p['value']}" for p in action["parameters"])
     of = f"{proposal['proposer']} proposes {action['type']} of {action['subject']} ({given})"
-    return ["", coloured("heading", f"  {scene['title']}"), plain(f"  {of}: {proposal['summary']}"),
+    return ["", coloured("heading", f"  {scene['title']}"), *wrapped(f"{of}: {proposal['summary']}", 2),
             coloured("aside", f"  round {scene['id']}"), ""]
 
 
@@ -45,13 +45,12 @@ def outcome(scene: dict, outcome: dict) -> list[str]:
         lines.append(vote(ballot))
         opinion = scene["said"].get(ballot["agent_id"])
         if opinion:
-            lines.append(coloured("aside", plain(f"      “{opinion[2]}”")))
-    first, *others = decision["reasons"]
-    codes = ", ".join([first, *others])
+            lines += [coloured("aside", line) for line in wrapped(f"“{opinion[2]}”", 6)]
+    why, codes = WHY[decision["reasons"][0]], ", ".join(decision["reasons"])
     lines += ["", f"    for {decision['E']:.3f}, against {decision['C']:.3f}; margin "
               f"{decision['margin_reached']:.3f}, needed {decision['margin_needed']:.3f}",
-              f"    {coloured(decision['status'])}: {WHY[first]} ({codes})"]
-    return lines + remark(scene)
+              f"    {coloured(decision['status'])}: {why} ({codes})"]
+    return lines + wrapped(scene.get("remark", ""), 4)
 
 
 def vote(ballot: dict) -> str:
@@ -63,13 +62,9 @@ def vote(ballot: dict) -> str:
             f"{ballot['trust']:5.3f} = {ballot['weight']:6.3f}  {bar}")
 
 
-def remark(scene: dict) -> list[str]:
-    text = scene.get("remark", "")
-    return textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
-
-
 def package(package: dict) -> list[str]:
-    content, hours = package["content"], (package["due"] - package["coordinates"]["closing_time"]) / 3.6e6
+    content = package["content"]
+    hours = (package["due"] - package["coordinates"]["closing_time"]) / 3.6e6
     said = {one["agent_id"]: one["reasoning"] for one in content["statements"]}
     lines = ["", f"    Decision package {package['package_digest'][:12]}…, due in {hours:g} h, "
              f"{package['approvals_needed']} approval needed"]
@@ -77,22 +72,25 @@ def package(package: dict) -> list[str]:
         ballot = content.get(side)
         if ballot:
             agent = ballot["agent_id"]
-            lines.append(plain(f"      {words:19}{agent}: “{said.get(agent) or 'its proposal'}”"))
+            # A proposer that said no more has made its case by proposing.
+            lines += wrapped(f"{words:19}{agent}: “{said[agent]}”" if said.get(agent) else
+                             f"{words:19}{agent}, by its proposal", 6)
     for one in content["decision"]["influence"]:
         if one["status"] != content["decision"]["status"]:
-            lines.append(f"      {'pivotal':19}{plain(one['agent_id'])}: without it {one['status']}")
+            lines += wrapped(f"{'pivotal':19}{one['agent_id']}: without it {one['status']}", 6)
     if content["silent"]:
-        lines.append(plain(f"      {'silent':19}{', '.join(content['silent'])}"))
+        lines += wrapped(f"{'silent':19}{', '.join(content['silent'])}", 6)
     return lines
 
 
 def decided(decision: dict, outcome: dict) -> list[str]:
-    return [plain(f"    {decision['reviewer']} {DECIDES[decision['verdict']]}: “{decision['rationale']}”"),
-            f"    {coloured(outcome['decision']['status'])} by a person"]
+    said = f"{decision['reviewer']} {DECIDES[decision['verdict']]}: “{decision['rationale']}”"
+    return [*wrapped(said, 4), f"    {coloured(outcome['decision']['status'])} by a person"]
 
 
 def result(result: dict) -> list[str]:
-    return ["", plain(f"  {result['reporter']}: {result['of']} was {result['result']}, “{result['note']}”")]
+    said = f"{result['reporter']} reports on {result['of']}: {result['result']}, “{result['note']}”"
+    return ["", *wrapped(said, 2)]
 
 
 def moved(agent: str, before: float, after: float) -> str:
@@ -100,10 +98,15 @@ def moved(agent: str, before: float, after: float) -> str:
     return f"    trust of {plain(agent):20} {before:.3f} → {after:.3f} {coloured(way, sign)}"
 
 
+def wrapped(text: str, indent: int) -> list[str]:
+    """Three lines at most of what somebody wrote."""
+    return textwrap.wrap(plain(text), WIDTH, initial_indent=" " * indent, max_lines=3,
+                         subsequent_indent=" " * indent, placeholder=" …")
+
+
 def plain(text: str) -> str:
-    """What agents wrote, as text that cannot move a cursor, cut to the width of a line."""
-    text = "".join(letter if letter.isprintable() else "�" for letter in text)
-    return text if len(text) <= WIDTH else f"{text[:WIDTH - 1]}…"
+    """What agents wrote, as text that cannot move a cursor."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def coloured(name: str, text: str | None = None) -> str:
