@@ -86,6 +86,10 @@ pub trait Log {
     /// Whether something posted has not arrived.
     fn is_posting(&self) -> bool;
 
+    /// The offset after the last record put into a partition of `acp.rounds`, as far as that is
+    /// known; only its owner writes there.
+    fn rounds_end(&self, partition: i32) -> Option<i64>;
+
     /// Commits what was put, with how far these partitions are read: all of it or nothing.
     ///
     /// # Errors

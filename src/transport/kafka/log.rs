@@ -358,6 +358,10 @@ impl Log for Membership {
         self.appender.is_waiting()
     }
 
+    fn rounds_end(&self, partition: i32) -> Option<i64> {
+        self.transaction.rounds_end(partition)
+    }
+
     fn commit(&mut self, read: &BTreeMap<i32, Committed>) -> Result<(), Error> {
         self.appender.settle()?;
         let mut list = TopicPartitionList::new();

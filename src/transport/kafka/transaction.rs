@@ -6,17 +6,21 @@
 //! is never used again. The client also asks again by itself, says nothing of it, and reports
 //! success; only the time that takes shows it, so a commit that took as long counts as in doubt.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use quorate_core::topic::Topic;
+use rdkafka::ClientContext;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::message::Message as _;
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
 use super::append::{drain, record, send};
-use super::connection::{PATIENCE, RETRY_BACKOFF};
+use super::connection::{PATIENCE, RETRY_BACKOFF, note};
 use super::{Connection, Error};
 use crate::telemetry::Vitals;
 
@@ -27,7 +31,7 @@ const SURELY_ONCE: Duration = RETRY_BACKOFF.saturating_sub(Duration::from_millis
 pub(super) struct Transaction {
     connection: Connection,
     id: String,
-    producer: BaseProducer,
+    producer: BaseProducer<Written>,
     timeout: Duration,
     open: bool,
     vitals: Arc<Vitals>,
@@ -115,17 +119,61 @@ impl Transaction {
         Ok(())
     }
 
+    /// The offset after the last record known to lie in a partition of `acp.rounds`.
+    pub(super) fn rounds_end(&self, partition: i32) -> Option<i64> {
+        self.producer.context().ends().get(&partition).copied()
+    }
+
     /// Lets the client take note of deliveries.
     pub(super) fn serve(&self) {
         self.producer.poll(Duration::ZERO);
     }
 }
 
+/// Where the last record written to each partition of a topic lies.
+struct Written {
+    topic: String,
+    ends: Mutex<BTreeMap<i32, i64>>,
+}
+
+impl Written {
+    fn ends(&self) -> MutexGuard<'_, BTreeMap<i32, i64>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Written {
+    fn error(&self, error: KafkaError, reason: &str) {
+        note(&error, reason);
+    }
+}
+
+impl ProducerContext for Written {
+    type DeliveryOpaque = ();
+
+    /// What did not arrive fails the commit, which waits for all of it.
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Ok(message) = result else { return };
+        if message.topic() == self.topic {
+            self.ends()
+                .insert(message.partition(), message.offset() + 1);
+        }
+    }
+}
+
 /// A producer with this transactional id; what others with it left open is aborted.
-fn producer(connection: &Connection, id: &str, timeout: Duration) -> Result<BaseProducer, Error> {
+fn producer(
+    connection: &Connection,
+    id: &str,
+    timeout: Duration,
+) -> Result<BaseProducer<Written>, Error> {
     let doing = || Error::kafka(format!("take over transactional id `{id}`"));
     let config = connection.transactional(id, timeout);
-    let producer: BaseProducer = config.create().map_err(doing())?;
+    let written = Written {
+        topic: connection.topic(Topic::Rounds),
+        ends: Mutex::default(),
+    };
+    let producer: BaseProducer<Written> = config.create_with_context(written).map_err(doing())?;
     again(|| producer.init_transactions(PATIENCE * 2)).map_err(doing())?;
     Ok(producer)
 }
