@@ -73,12 +73,13 @@ impl Partition {
         if self.time(Topic::Responses) <= kept.timestamp {
             return false;
         }
-        self.is_known(kept) || self.time(Topic::Proposals) > kept.timestamp
+        let passed = self.time(Topic::Proposals) > kept.timestamp;
+        self.is_known(kept) || passed && self.is_indexed()
     }
 
     /// Whether a kept record's round is known, or it is only a tick.
     pub(super) fn is_known(&self, kept: &Kept) -> bool {
-        let known = |id| self.rounds.contains(&id);
+        let known = |id| self.rounds.knows(&id);
         kept.value.is_none() || self.round_of(kept).is_some_and(known)
     }
 

@@ -200,6 +200,9 @@ pub enum Halt {
         /// As far as they must be.
         need: quorate_core::records::Pins,
     },
+    /// A proposal was read before every closed round was known.
+    #[error("a proposal was read before the closed rounds were indexed")]
+    NotIndexed,
     /// A record of ours cannot be written or read.
     #[error("cannot encode or decode a record of our own")]
     Codec(#[from] wire::Error),

@@ -8,12 +8,15 @@
 mod closing;
 mod decisions;
 mod gap;
+mod index;
 mod io;
 mod kept;
 mod lead;
+mod marks;
 mod orphans;
 mod partition;
 mod proposals;
+mod refresh;
 mod responses;
 mod restore;
 mod results;

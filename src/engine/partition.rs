@@ -40,6 +40,10 @@ pub struct Position {
     pub low_time: Timestamp,
     /// Stream time at `next`: the largest append time read.
     pub time: Timestamp,
+    /// What lies below needs no more than to be known. Of `acp.results`: results below it were
+    /// judged, or wait with their escalated rounds. Of `acp.proposals`: records of `acp.rounds`
+    /// below it are of rounds that are closed, or are not their rounds' last ones.
+    pub settled: Offset,
 }
 
 /// One partition's rounds and everything that waits.
@@ -56,6 +60,10 @@ pub struct Partition {
     pub(super) pins: Pins,
     pub(super) lost: Option<Loss>,
     pub(super) lead: Lead,
+    /// Responses below it were judged before a restart, but for those that wait.
+    pub(super) replayed: Offset,
+    /// Results below it were judged before a restart, or wait with their rounds.
+    pub(super) judged: Offset,
 }
 
 /// A topic's next offset and stream time.
@@ -81,6 +89,8 @@ impl Partition {
             pins: Pins::NONE,
             lost: None,
             lead: Lead::default(),
+            replayed: Offset(0),
+            judged: Offset(0),
         }
     }
 
@@ -130,6 +140,7 @@ impl Partition {
         out: &mut Vec<Output>,
     ) -> Result<(), Halt> {
         match record.topic {
+            Topic::Proposals if !self.is_indexed() => return Err(Halt::NotIndexed),
             Topic::Proposals => {
                 self.rounds.pass(self.time(Topic::Proposals));
                 self.lead.forget(self.time(Topic::Proposals));
@@ -198,7 +209,11 @@ impl Partition {
     }
 
     /// Judges what waited, as long as anything can be judged, then forgets old rounds.
-    fn settle_waiting(&mut self, tables: &Tables, out: &mut Vec<Output>) -> Result<(), Halt> {
+    pub(super) fn settle_waiting(
+        &mut self,
+        tables: &Tables,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Halt> {
         if self.decisions.is_empty() {
             // A round may have closed behind due times that decisions have passed long since.
             self.time_out_before(tables, self.time(Topic::Decisions), out)?;
@@ -206,11 +221,8 @@ impl Partition {
         while self.judge_decisions(tables, out)? | self.judge_results(tables, out) {}
         let proposals = self.time(Topic::Proposals);
         let passed = proposals.min(self.time(Topic::Results));
-        if self
-            .rounds
-            .first_forgotten()
-            .is_some_and(|time| time < passed)
-        {
+        let over = |time| time < passed;
+        if self.is_indexed() && self.rounds.first_forgotten().is_some_and(over) {
             let queued = self.decisions.iter().chain(&self.results);
             let awaited = queued.filter_map(|kept| self.round_of(kept)).collect();
             let forgotten = self.rounds.forget_before(passed, &awaited);
@@ -277,6 +289,7 @@ impl Partition {
             .into_iter()
             .filter_map(|(topic, time)| Some((topic, time?)));
         due.filter(|(topic, time)| self.time(*topic) <= *time)
+            .filter(|(topic, _)| !self.waits_for_index(*topic))
             .collect()
     }
 
@@ -286,10 +299,22 @@ impl Partition {
         self.rounds.open_now()
     }
 
+    /// The topics that should not be read for now: responses, where they are too far ahead of the
+    /// proposals; what needs every closed round to be known, until it is.
+    #[must_use]
+    pub fn holds(&self) -> Vec<Topic> {
+        let congested = self.orphans.is_full() || self.lead.is_full();
+        let held = |topic: &&Topic| match topic {
+            Topic::Responses => congested,
+            topic => self.waits_for_index(**topic),
+        };
+        Topic::ALL.iter().filter(held).copied().collect()
+    }
+
     /// Whether responses are so far ahead of the proposals that they should not be read for now.
     #[must_use]
     pub fn congested(&self) -> bool {
-        self.orphans.is_full() || self.lead.is_full()
+        self.holds().contains(&Topic::Responses)
     }
 
     /// How far every input topic has been read, and from where it must be read after a restart.
@@ -310,6 +335,11 @@ impl Partition {
                 _ => None,
             };
             let (low, low_time) = kept.unwrap_or((clock.next, clock.time));
+            let settled = match topic {
+                Topic::Proposals => self.rounds.marks.low(),
+                Topic::Results => self.results.front().map_or(clock.next, |kept| kept.offset),
+                _ => Offset(0),
+            };
             (
                 *topic,
                 Position {
@@ -317,10 +347,17 @@ impl Partition {
                     low,
                     low_time,
                     time: clock.time,
+                    settled,
                 },
             )
         };
         self.clocks.iter().map(position).collect()
+    }
+
+    /// Says that records of `acp.rounds` to come will not lie below an offset: at a restart where
+    /// each record that is restored lies, then the end, then what becomes known of those written.
+    pub fn rounds_end(&mut self, next: Offset) {
+        self.rounds.marks.set_next(next);
     }
 
     /// The highest pins rounds were opened at; a new owner opens nothing before its tables have

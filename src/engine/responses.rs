@@ -66,7 +66,14 @@ impl Partition {
             Some(Slot::Open(_)) => self.hear_open(tables, id, (&response, digest), record, at),
             Some(Slot::Ended(ended)) => hear_ended(tables, &response, &ended.round.opening, at),
             None if self.time(Topic::Proposals) > at.plus(ORPHAN_GRACE) => {
-                return Ok(Err(Reject::UnknownProposal.into()));
+                if self.is_indexed() {
+                    return Ok(Err(Reject::UnknownProposal.into()));
+                }
+                // What was read before the restart was judged before it; the rest waits.
+                if record.offset >= self.replayed {
+                    self.orphans.wait(id, Kept::new(record, at));
+                }
+                return Ok(Ok(()));
             }
             None => {
                 self.orphans.wait(id, Kept::new(record, at));

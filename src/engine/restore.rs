@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use quorate_core::ids::ProposalId;
+use quorate_core::ids::{Offset, ProposalId};
 use quorate_core::millionths::Millionths;
-use quorate_core::records::{Pins, Proposal, Round, RoundState, TrustScore};
+use quorate_core::records::{Pins, Policy, Proposal, Round, RoundState, TrustScore};
 use quorate_core::resolve::RULES_REVISION;
 use quorate_core::round::OpenRound;
 use quorate_core::topic::Topic;
@@ -32,32 +32,16 @@ impl Partition {
                 revision: opening.rules_revision,
             });
         }
-        let incomplete = |what: String| Halt::TableIncomplete { id, what };
-        let policy = tables
-            .policy(&opening.pattern, opening.pins.policies)
-            .filter(|policy| policy.digest == opening.policy_digest)
-            .ok_or_else(|| incomplete(format!("policy `{}`", opening.pattern)))?;
+        let policy = policy_of(tables, &round)?;
         self.rounds.forget(&id);
         if round.state == RoundState::Open {
-            let live = self.restore_live(tables, id, &round, Arc::clone(policy))?;
+            let live = self.restore_live(tables, id, &round, policy)?;
             self.rounds.open(live);
             return Ok(());
         }
         self.rounds
             .count(opening.deadline, id, opening.proposer.clone());
-        let package = round
-            .closed
-            .as_ref()
-            .and_then(|closed| closed.package.as_ref());
-        let subject = package.map(|content| content.proposal.action.subject.clone());
-        let policy = Arc::clone(policy);
-        let subject = subject.unwrap_or_default();
-        self.rounds.end(Ended {
-            round,
-            policy,
-            subject,
-            parked: Vec::new(),
-        });
+        self.rounds.end(Ended::recorded(round, policy));
         Ok(())
     }
 
@@ -66,7 +50,7 @@ impl Partition {
         tables: &Tables,
         id: ProposalId,
         round: &Round,
-        policy: Arc<quorate_core::records::Policy>,
+        policy: Arc<Policy>,
     ) -> Result<Live, Halt> {
         let opening = round.opening.clone();
         let (proposal, _) = self.codec.decode::<Proposal>(&opening.proposal.0)?;
@@ -92,6 +76,7 @@ impl Partition {
     /// Forgets a round that `acp.rounds` has a tombstone for.
     pub fn restore_tombstone(&mut self, id: &ProposalId) {
         self.rounds.forget(id);
+        self.rounds.note_newer(*id);
     }
 
     /// Takes a score of this partition's trust domains over.
@@ -107,7 +92,13 @@ impl Partition {
         pins: Pins,
     ) {
         self.pins = pins;
+        (self.replayed, self.judged) = (Offset(0), Offset(0));
         for (topic, position) in positions {
+            match topic {
+                Topic::Responses => self.replayed = position.next,
+                Topic::Results => self.judged = position.settled,
+                _ => {}
+            }
             let read_again = matches!(topic, Topic::Responses | Topic::Decisions | Topic::Results);
             let clock = if read_again {
                 Clock {
@@ -133,4 +124,16 @@ impl Partition {
             clock.time = clock.time.max(position.time);
         }
     }
+}
+
+/// The policy a round was opened under.
+pub(super) fn policy_of(tables: &Tables, round: &Round) -> Result<Arc<Policy>, Halt> {
+    let opening = &round.opening;
+    let policy = tables
+        .policy(&opening.pattern, opening.pins.policies)
+        .filter(|policy| policy.digest == opening.policy_digest);
+    policy.cloned().ok_or_else(|| Halt::TableIncomplete {
+        id: round.proposal_id,
+        what: format!("policy `{}`", opening.pattern),
+    })
 }

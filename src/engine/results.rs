@@ -17,9 +17,28 @@ impl Partition {
     /// Queues a result; what cannot be read is refused at once.
     pub(super) fn queue_result(&mut self, record: &Record<'_>) -> Result<(), Refusal> {
         self.read_report(record)?;
-        self.results
-            .push_back(Kept::new(record, self.time(Topic::Results)));
+        let kept = Kept::new(record, self.time(Topic::Results));
+        if record.offset < self.judged {
+            self.park_again(kept);
+        } else {
+            self.results.push_back(kept);
+        }
         Ok(())
+    }
+
+    /// Takes a result that was judged before a restart: it waits again if its round is escalated,
+    /// and otherwise what followed from it is committed.
+    fn park_again(&mut self, kept: Kept) {
+        let waits = self.round_of(&kept).filter(|id| {
+            let Some(Slot::Ended(ended)) = self.rounds.get(id) else {
+                return false;
+            };
+            must_wait(&ended.round, kept.timestamp, &ended.policy) == Ok(true)
+        });
+        if let Some(mut ended) = waits.and_then(|id| self.rounds.take_ended(&id)) {
+            ended.parked.push(kept);
+            self.rounds.end(ended);
+        }
     }
 
     /// Decodes a result and refuses what is unsound in itself.

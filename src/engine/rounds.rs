@@ -8,12 +8,13 @@ use quorate_core::records::{Closed, Policy, Round, RoundState};
 use quorate_core::round::{OpenRound, REMEMBERED_MIN, due};
 
 use super::kept::Kept;
+use super::marks::Marks;
 
 /// Other rounds on the same subject that a package lists.
 const RELATED_MAX: usize = 16;
 
 /// Every round the partition knows.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rounds {
     slots: BTreeMap<ProposalId, Slot>,
     deadlines: BTreeSet<(Timestamp, ProposalId)>,
@@ -27,6 +28,9 @@ pub(super) struct Rounds {
     running: BTreeSet<(Timestamp, ProposalId, AgentId)>,
     running_of: BTreeMap<AgentId, i32>,
     by_subject: BTreeMap<String, BTreeSet<ProposalId>>,
+    pub(super) marks: Marks,
+    /// Until every closed round is known: those whose last records the index does not have.
+    newer: Option<BTreeSet<ProposalId>>,
 }
 
 /// The rounds open in a partition.
@@ -66,6 +70,19 @@ pub(super) struct Ended {
 }
 
 impl Ended {
+    /// A round as its record has it.
+    pub(super) fn recorded(round: Round, policy: Arc<Policy>) -> Self {
+        let closed = round.closed.as_ref();
+        let package = closed.and_then(|closed| closed.package.as_ref());
+        let subject = package.map(|content| content.proposal.action.subject.clone());
+        Self {
+            round,
+            policy,
+            subject: subject.unwrap_or_default(),
+            parked: Vec::new(),
+        }
+    }
+
     fn closed(&self) -> Option<&Closed> {
         self.round.closed.as_ref()
     }
@@ -133,6 +150,7 @@ impl Rounds {
         self.count(deadline, id, proposer);
         let subject = live.round.proposal.action.subject.clone();
         self.by_subject.entry(subject).or_default().insert(id);
+        self.marks.keep(id);
         self.slots.insert(id, Slot::Open(Box::new(live)));
     }
 
@@ -151,6 +169,7 @@ impl Rounds {
             self.heard.remove(&(offset, time, *id));
         }
         self.forget_subject(&live.round.proposal.action.subject, id);
+        self.marks.drop(id);
         Some(*live)
     }
 
@@ -172,7 +191,24 @@ impl Rounds {
         Some(*ended)
     }
 
-    pub(super) fn end(&mut self, mut ended: Ended) {
+    pub(super) fn end(&mut self, ended: Ended) {
+        let id = ended.round.proposal_id;
+        if ended.is_escalated() {
+            self.marks.keep(id);
+        } else {
+            self.marks.drop(&id);
+            self.note_newer(id);
+        }
+        self.put(ended);
+    }
+
+    /// Takes a closed round that the index has.
+    pub(super) fn index(&mut self, ended: Ended) {
+        self.take_ended(&ended.round.proposal_id);
+        self.put(ended);
+    }
+
+    fn put(&mut self, mut ended: Ended) {
         let id = ended.round.proposal_id;
         if let Some(due) = ended.due() {
             self.dues.insert((due, id));
@@ -318,5 +354,69 @@ impl Rounds {
         if self.take_live(id).is_none() {
             self.take_ended(id);
         }
+        self.marks.drop(id);
+    }
+
+    /// Says that closed rounds are still to be indexed.
+    pub(super) fn expect_index(&mut self) {
+        self.newer = Some(BTreeSet::new());
+    }
+
+    /// Says that every closed round is known.
+    pub(super) fn end_index(&mut self) {
+        self.newer = None;
+    }
+
+    /// Whether every closed round is known.
+    pub(super) const fn is_indexed(&self) -> bool {
+        self.newer.is_none()
+    }
+
+    /// Whether what the index has of a round is the last that is known of it.
+    pub(super) fn may_index(&self, id: &ProposalId) -> bool {
+        let older = |newer: &BTreeSet<_>| !newer.contains(id) && !self.is_going_on(id);
+        self.newer.as_ref().is_some_and(older)
+    }
+
+    /// Notes that the index, while it is being filled, does not have a round's last record.
+    pub(super) fn note_newer(&mut self, id: ProposalId) {
+        if let Some(newer) = &mut self.newer {
+            newer.insert(id);
+        }
+    }
+
+    /// Whether a round is known as its last record has it.
+    pub(super) fn knows(&self, id: &ProposalId) -> bool {
+        let last = self.newer.as_ref().is_none_or(|newer| newer.contains(id));
+        self.is_going_on(id) || last && self.contains(id)
+    }
+
+    /// Some of the rounds whose last records lie far back.
+    pub(super) fn behind(&self, records: usize, most: usize) -> Vec<ProposalId> {
+        self.marks.behind(records).take(most).collect()
+    }
+
+    /// Whether a round is open or escalated.
+    fn is_going_on(&self, id: &ProposalId) -> bool {
+        match self.slots.get(id) {
+            Some(Slot::Open(_)) => true,
+            Some(Slot::Ended(ended)) => ended.is_escalated(),
+            None => false,
+        }
+    }
+}
+
+impl PartialEq for Rounds {
+    /// Equal in everything but what only a restart reads.
+    fn eq(&self, other: &Self) -> bool {
+        self.slots == other.slots
+            && self.deadlines == other.deadlines
+            && self.heard == other.heard
+            && self.dues == other.dues
+            && self.forgotten == other.forgotten
+            && self.running == other.running
+            && self.running_of == other.running_of
+            && self.by_subject == other.by_subject
+            && self.newer == other.newer
     }
 }

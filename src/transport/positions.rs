@@ -26,12 +26,13 @@ pub struct Committed {
     pub pins: Pins,
 }
 
-/// Writes what goes with a position: version and seven numbers, at most 150 bytes.
+/// Writes what goes with a position: version and seven numbers, at most 165 bytes.
 pub(super) fn write(position: &Position, pins: Pins) -> String {
     let Position {
         low,
         low_time,
         time,
+        settled,
         ..
     } = position;
     let Pins {
@@ -41,7 +42,8 @@ pub(super) fn write(position: &Position, pins: Pins) -> String {
     } = pins;
     let (low, low_time, time) = (low.0, low_time.0, time.0);
     let (agents, policies, trust) = (agents.0, policies.0, trust.0);
-    format!("1 {low} {low_time} {time} {agents} {policies} {trust}")
+    let settled = settled.0;
+    format!("2 {low} {low_time} {time} {agents} {policies} {trust} {settled}")
 }
 
 /// Reads what was written with a committed offset; none if this is not of our making.
@@ -50,7 +52,14 @@ pub(super) fn read(next: i64, metadata: &str) -> Option<(Position, Pins)> {
         .split(' ')
         .map(|number| number.parse().ok())
         .collect();
-    let &[1, low, low_time, time, agents, policies, trust] = numbers?.as_slice() else {
+    let numbers = numbers?;
+    // The first version did not say what is settled: then nothing is, and all is read.
+    let (known, settled) = match numbers.split_first()? {
+        (1, known) => (known, 0),
+        (2, [known @ .., settled]) => (known, *settled),
+        _ => return None,
+    };
+    let &[low, low_time, time, agents, policies, trust] = known else {
         return None;
     };
     let position = Position {
@@ -58,6 +67,7 @@ pub(super) fn read(next: i64, metadata: &str) -> Option<(Position, Pins)> {
         low: Offset(low),
         low_time: Timestamp(low_time),
         time: Timestamp(time),
+        settled: Offset(settled),
     };
     let pins = Pins {
         agents: Offset(agents),
@@ -138,6 +148,7 @@ mod tests {
             low: Offset(i64::MAX - 1),
             low_time: Timestamp(i64::MIN),
             time: Timestamp(i64::MAX),
+            settled: Offset(i64::MAX),
         }
     }
 
@@ -149,8 +160,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_first_version_wrote_is_read_as_nothing_settled() {
+        let (position, pins) = read(9, "1 7 3 4 0 1 2").unwrap();
+        let (low, settled) = (position.low, position.settled);
+        assert_eq!(
+            (low, settled, pins.trust),
+            (Offset(7), Offset(0), Offset(2))
+        );
+    }
+
+    #[test]
     fn what_somebody_else_wrote_is_not_believed() {
-        for metadata in ["", "1", "2 0 0 0 0 0 0", "1 0 0 0 0 0 x", "1 9 0 0 0 0 0"] {
+        for metadata in [
+            "",
+            "1",
+            "2 0 0 0 0 0 0",
+            "3 0 0 0 0 0 0 0",
+            "1 0 0 0 0 0 x",
+            "1 9 0 0 0 0 0",
+            "2 9 0 0 0 0 0 0",
+        ] {
             assert_eq!(read(8, metadata), None, "{metadata}");
         }
     }
