@@ -148,7 +148,7 @@ impl<'a, L: Log> Member<'a, L> {
         self.orders.vitals.revoked(self.orders.number, &gone);
         self.restoring = None;
         self.parked = std::mem::take(&mut self.slots);
-        self.parked.retain(|_, slot| slot.live);
+        self.parked.retain(|_, slot| slot.is_whole());
         for &partition in self.parked.keys() {
             self.ticks.forget(partition);
         }
@@ -230,19 +230,32 @@ impl<'a, L: Log> Member<'a, L> {
         let Some(slot) = self.slots.get_mut(&partition) else {
             return Ok(());
         };
-        slot.restore(self.follower.tables(), step)?;
-        if !slot.live {
-            return Ok(());
+        let was_live = slot.live;
+        let is_last = matches!(step, Step::Indexed);
+        let outputs = slot.restore(self.follower.tables(), step)?;
+        let is_live = slot.live;
+        slot.dirty |= !outputs.is_empty();
+        outputs
+            .iter()
+            .try_for_each(|output| self.put(partition, output))?;
+        if is_last {
+            tracing::info!(partition, "closed rounds indexed");
         }
-        tracing::info!(partition, "restored");
-        self.go_live(partition)
+        if is_live && !was_live {
+            tracing::info!(partition, "restored");
+            self.go_live(partition)?;
+        }
+        Ok(())
     }
 
     /// Lets a partition's records come.
     fn go_live(&mut self, partition: i32) -> Result<(), Error> {
-        let Some(slot) = self.slots.get(&partition) else {
+        let Some(slot) = self.slots.get_mut(&partition) else {
             return Ok(());
         };
+        for (topic, held) in slot.holds() {
+            self.log.hold(partition, topic, held)?;
+        }
         let next = slot.next();
         let vitals = self.orders.vitals;
         vitals.live(partition);
@@ -256,6 +269,11 @@ impl<'a, L: Log> Member<'a, L> {
     /// Puts what an engine said where it belongs.
     fn put(&mut self, own: i32, output: &Output) -> Result<(), Error> {
         self.tally.take(own, output);
+        self.append(own, output)
+    }
+
+    /// As [`Self::put`], of what was counted before.
+    fn append(&mut self, own: i32, output: &Output) -> Result<(), Error> {
         if let Output::Forward(forward) = output {
             return self.forward(own, forward);
         }
@@ -322,9 +340,27 @@ impl<'a, L: Log> Member<'a, L> {
         Ok(())
     }
 
+    /// Has rounds written anew that a restart would go far back for.
+    fn refresh(&mut self) -> Result<(), Error> {
+        let mut refreshed = Vec::new();
+        for (&partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.dirty) {
+            if let Some(end) = self.log.rounds_end(partition) {
+                slot.rounds_end(end);
+            }
+            refreshed.push((partition, slot.refresh()?));
+        }
+        for (partition, outputs) in refreshed {
+            outputs
+                .iter()
+                .try_for_each(|output| self.append(partition, output))?;
+        }
+        Ok(())
+    }
+
     /// Commits outputs, rounds and positions of every partition that moved, all or nothing.
     fn commit(&mut self) -> Result<(), Error> {
         self.committed = Instant::now();
+        self.refresh()?;
         let dirty = self.slots.iter().filter(|(_, slot)| slot.dirty);
         let read: BTreeMap<_, _> = dirty.map(|(&p, slot)| (p, slot.committed())).collect();
         if read.is_empty() {

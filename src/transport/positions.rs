@@ -26,6 +26,14 @@ pub struct Committed {
     pub pins: Pins,
 }
 
+impl Committed {
+    /// From where every round that is not closed is found in `acp.rounds`.
+    pub(super) fn rounds_low(&self) -> i64 {
+        let proposals = self.positions.get(&Topic::Proposals);
+        proposals.map_or(0, |position| position.settled.0)
+    }
+}
+
 /// Writes what goes with a position: version and seven numbers, at most 165 bytes.
 pub(super) fn write(position: &Position, pins: Pins) -> String {
     let Position {

@@ -32,18 +32,28 @@ pub(super) enum Step {
     /// Positions as committed, and how many rounds there are; the tables must reach the pins
     /// before what follows.
     Begin(Committed, usize),
-    /// A round as it was last written.
-    Round(Box<Round>),
+    /// Closed rounds that lie further back are given once the partition is live.
+    Unindexed,
+    /// A round as it was last written, and its offset.
+    Round(i64, Box<Round>),
+    /// A round that was forgotten.
+    Tombstone(ProposalId),
     /// A score of one of the partition's trust domains.
     Score(TrustScore),
-    /// Rounds and scores are complete.
-    Positions,
+    /// Rounds, up to this offset, and scores are complete.
+    Positions(i64),
     /// Records of a topic below an offset are gone.
     Lost(Topic, i64),
     /// An input below the committed position.
     Input(Stored),
     /// The partition is as it was when its positions were committed.
     Done,
+    /// A round from further back; of several, each replaces the one before.
+    Index(Box<Round>),
+    /// A round from further back that was forgotten.
+    IndexTombstone(ProposalId),
+    /// Nothing lies further back.
+    Indexed,
 }
 
 /// Steps of one partition.
@@ -126,37 +136,57 @@ struct Restore<'a, S> {
     steps: Steps<'a>,
 }
 
+/// A round, or none where it is forgotten, and the offset that says so.
+type Found = (i64, Option<Box<Round>>);
+
 impl<S: Source> Restore<'_, S> {
     fn run(&mut self) -> Result<(), Stop> {
         let partitions: Vec<i32> = self.wanted.partitions.keys().copied().collect();
         let mut committed = self.source.committed(&partitions)?;
         // ORDER: asked for after the positions, so that no score that follows from them is missed.
         let scores = self.scores()?;
+        let mut further_back = Vec::new();
         for (&partition, left) in &self.wanted.partitions {
             self.steps.partition = partition;
             let found = committed.remove(&partition).flatten();
             if found.is_some() && found == *left {
                 self.steps.send(Step::Kept)?;
             } else {
-                self.partition(partition, found, &scores)?;
+                let unindexed = self.partition(partition, found, &scores)?;
+                further_back.extend(unindexed.map(|place| (partition, place)));
             }
             self.steps.flush()?;
+        }
+        for (partition, (start, low)) in further_back {
+            self.steps.partition = partition;
+            self.index(partition, start, low)?;
         }
         Ok(())
     }
 
+    /// Restores a partition; what lies further back in `acp.rounds` than it had to read.
     fn partition(
         &mut self,
         partition: i32,
         found: Option<Committed>,
         scores: &[TrustScore],
-    ) -> Result<(), Stop> {
-        let rounds = self.rounds(partition)?;
+    ) -> Result<Option<(i64, i64)>, Stop> {
+        let (start, end) = self.source.ends(Topic::Rounds, partition)?;
+        let low = found.as_ref().map_or(start, |found| found.rounds_low());
+        let low = low.clamp(start, end);
+        let rounds = self.rounds(partition, low, end)?;
         let committed = self.start_from(partition, found, &rounds)?;
         let inputs = committed.positions.clone();
         self.steps.send(Step::Begin(committed, rounds.len()))?;
-        for round in rounds.into_values() {
-            self.steps.send(Step::Round(Box::new(round)))?;
+        let unindexed = (low > start).then_some((start, low));
+        if unindexed.is_some() {
+            self.steps.send(Step::Unindexed)?;
+        }
+        for (id, (offset, round)) in rounds {
+            self.steps.send(match round {
+                Some(round) => Step::Round(offset, round),
+                None => Step::Tombstone(id),
+            })?;
         }
         for score in scores {
             let domain = score.trust_domain.as_bytes();
@@ -164,44 +194,48 @@ impl<S: Source> Restore<'_, S> {
                 self.steps.send(Step::Score(score.clone()))?;
             }
         }
-        self.steps.send(Step::Positions)?;
+        self.steps.send(Step::Positions(end))?;
         for (topic, position) in inputs {
             self.inputs(topic, partition, position)?;
         }
-        self.steps.send(Step::Done)
+        self.steps.send(Step::Done)?;
+        Ok(unindexed)
     }
 
-    /// The last record of every round; tombstones leave none.
-    fn rounds(&self, partition: i32) -> Result<BTreeMap<ProposalId, Round>, Error> {
+    /// The last record of every round that has one from an offset on.
+    fn rounds(
+        &self,
+        partition: i32,
+        from: i64,
+        end: i64,
+    ) -> Result<BTreeMap<ProposalId, Found>, Error> {
         let mut rounds = BTreeMap::new();
-        let (start, end) = self.source.ends(Topic::Rounds, partition)?;
-        self.read(Topic::Rounds, partition, (start, end), &mut |stored| {
-            let halted = |why: &str| {
-                let at = format!("rounds at offset {}: {why}", stored.offset);
-                Error::halted(partition, at)
-            };
-            let key = stored.key.as_deref().unwrap_or_default();
-            let id = str::from_utf8(key).ok().and_then(|key| key.parse().ok());
-            let id: ProposalId = id.ok_or_else(|| halted("its key is not a proposal's id"))?;
-            if wire::partition_of(key, self.wanted.of) != partition {
-                return Err(halted(
-                    "it belongs on another partition; the number of partitions was changed, \
-                     which nothing can be decided over: restore the topics as they were",
-                ));
-            }
-            match &stored.value {
-                None => {
-                    rounds.remove(&id);
-                }
-                Some(value) => {
-                    let decoded = self.wanted.codec.decode::<Round>(value);
-                    let (round, _) = decoded.map_err(Error::codec("a round of ours"))?;
-                    rounds.insert(id, round);
-                }
-            }
+        self.read(Topic::Rounds, partition, (from, end), &mut |stored| {
+            let (id, round) = decode(self.wanted, &stored)?;
+            rounds.insert(id, (stored.offset, round));
             Ok(())
         })?;
         Ok(rounds)
+    }
+
+    /// What lies further back, while the partition is live already.
+    fn index(&mut self, partition: i32, start: i64, low: i64) -> Result<(), Stop> {
+        let mut unwanted = false;
+        let (source, wanted) = (self.source, self.wanted);
+        let steps = &mut self.steps;
+        source.read_to(Topic::Rounds, partition, start, low, &mut |stored| {
+            if !unwanted {
+                let (id, round) = decode(wanted, &stored)?;
+                let step = round.map_or(Step::IndexTombstone(id), Step::Index);
+                unwanted = steps.send(step).is_err();
+            }
+            Ok(())
+        })?;
+        if unwanted {
+            return Err(Stop::Unwanted);
+        }
+        steps.send(Step::Indexed)?;
+        steps.flush()
     }
 
     /// Every score's last record, of all trust domains.
@@ -234,14 +268,17 @@ impl<S: Source> Restore<'_, S> {
         &self,
         partition: i32,
         found: Option<Committed>,
-        rounds: &BTreeMap<ProposalId, Round>,
+        rounds: &BTreeMap<ProposalId, Found>,
     ) -> Result<Committed, Error> {
         let mut ends = BTreeMap::new();
         for topic in INPUTS {
             ends.insert(topic, self.source.ends(topic, partition)?);
         }
-        let opened = |(id, round): (&ProposalId, &Round)| (*id, round.opening.proposal_offset);
-        let opened: Vec<_> = rounds.iter().map(opened).collect();
+        let opened = |(id, (_, round)): (&ProposalId, &Found)| {
+            let round = round.as_ref()?;
+            Some((*id, round.opening.proposal_offset))
+        };
+        let opened: Vec<_> = rounds.iter().filter_map(opened).collect();
         positions::start_from(found, &ends, &opened).map_err(|why| Error::halted(partition, why))
     }
 
@@ -266,4 +303,27 @@ impl<S: Source> Restore<'_, S> {
         }
         Ok(())
     }
+}
+
+/// What a record of `acp.rounds` says of which round.
+fn decode(wanted: &Wanted, stored: &Stored) -> Result<(ProposalId, Option<Box<Round>>), Error> {
+    let halted = |why: &str| {
+        let at = format!("rounds at offset {}: {why}", stored.offset);
+        Error::halted(stored.partition, at)
+    };
+    let key = stored.key.as_deref().unwrap_or_default();
+    let id = str::from_utf8(key).ok().and_then(|key| key.parse().ok());
+    let id: ProposalId = id.ok_or_else(|| halted("its key is not a proposal's id"))?;
+    if wire::partition_of(key, wanted.of) != stored.partition {
+        return Err(halted(
+            "it belongs on another partition; the number of partitions was changed, which \
+             nothing can be decided over: restore the topics as they were",
+        ));
+    }
+    let Some(value) = &stored.value else {
+        return Ok((id, None));
+    };
+    let decoded = wanted.codec.decode::<Round>(value);
+    let (round, _) = decoded.map_err(Error::codec("a round of ours"))?;
+    Ok((id, Some(Box::new(round))))
 }

@@ -59,19 +59,26 @@ impl Slot {
         self.engine.open_rounds()
     }
 
-    /// Takes a step of restoring; what followed from it once is committed.
-    pub(super) fn restore(&mut self, tables: &Tables, step: Step) -> Result<(), Error> {
+    /// Takes a step of restoring. What followed from it once is committed; what follows from the
+    /// index of closed rounds, while the partition is live, is put out.
+    pub(super) fn restore(&mut self, tables: &Tables, step: Step) -> Result<Vec<Output>, Error> {
         let partition = self.partition;
         let halted = |why: Halt| Error::halted(partition, why);
         let engine = &mut self.engine;
-        if matches!(step, Step::Round(_) | Step::Input(_)) {
+        if matches!(step, Step::Round(..) | Step::Input(_)) {
             self.restored.0 += 1;
         }
         match step {
             Step::Kept | Step::Begin(..) => {}
-            Step::Round(round) => engine.restore_round(tables, *round).map_err(halted)?,
+            Step::Unindexed => engine.expect_index(),
+            Step::Round(offset, round) => {
+                engine.rounds_end(Offset(offset));
+                engine.restore_round(tables, *round).map_err(halted)?;
+            }
+            Step::Tombstone(id) => engine.restore_tombstone(&id),
             Step::Score(score) => engine.restore_score(score),
-            Step::Positions => {
+            Step::Positions(end) => {
+                engine.rounds_end(Offset(end));
                 let positions = self.committed.positions.clone();
                 engine.restore_positions(positions, self.committed.pins);
             }
@@ -91,8 +98,16 @@ impl Slot {
                 engine.restored(self.committed.positions.clone());
                 self.live = true;
             }
+            Step::Index(round) => return engine.index_round(tables, *round).map_err(halted),
+            Step::IndexTombstone(id) => engine.index_tombstone(&id),
+            Step::Indexed => return engine.indexed(tables).map_err(halted),
         }
-        Ok(())
+        Ok(Vec::new())
+    }
+
+    /// Whether it is live and knows every closed round.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.live && self.engine.is_indexed()
     }
 
     /// Steps the engine with a record just read.
@@ -129,6 +144,17 @@ impl Slot {
         self.committed.clone()
     }
 
+    /// Takes note of where the last record it wrote to `acp.rounds` lies.
+    pub(super) fn rounds_end(&mut self, end: i64) {
+        self.engine.rounds_end(Offset(end));
+    }
+
+    /// Rounds written anew, so that a restart need not go further back for them.
+    pub(super) fn refresh(&mut self) -> Result<Vec<Output>, Error> {
+        let refreshed = self.engine.refresh();
+        refreshed.map_err(|why| Error::halted(self.partition, why))
+    }
+
     /// What waits on stream time.
     pub(super) fn due(&self) -> Vec<(Topic, Timestamp)> {
         if self.live {
@@ -143,8 +169,7 @@ impl Slot {
         if !self.live {
             return Vec::new();
         }
-        let congested = self.engine.congested().then_some(Topic::Responses);
-        let wanted: BTreeSet<Topic> = congested.into_iter().collect();
+        let wanted: BTreeSet<Topic> = self.engine.holds().into_iter().collect();
         let changed = wanted.symmetric_difference(&self.held);
         let changed = changed.map(|&topic| (topic, wanted.contains(&topic)));
         let changed: Vec<_> = changed.collect();
