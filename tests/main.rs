@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod golden;
 mod kafka;
+mod membership;
 mod operators;
 mod reference;
 mod schemas;

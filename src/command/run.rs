@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use uuid::Uuid;
 
 use super::client;
 use crate::config::Config;
@@ -15,6 +16,8 @@ use crate::transport::kafka::{self, Settings};
 
 /// How long something may stand still before that is an illness.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest name of a processor; what is made of it has at most 249 characters on a broker.
+const NAME_MAX: usize = 100;
 
 /// How to run.
 #[derive(Debug, Args)]
@@ -22,7 +25,8 @@ pub(super) struct Run {
     /// Engines in this process
     #[arg(long)]
     engines: Option<u16>,
-    /// What tells this process from others of the group, the same after a restart
+    /// What tells this process from others of the group, the same after a restart; made up if not
+    /// given
     #[arg(long)]
     instance: Option<String>,
 }
@@ -37,13 +41,16 @@ impl Run {
             signal_hook::flag::register(signal, Arc::clone(&stop))
                 .context("cannot listen for signals")?;
         }
-        let instance = self.instance.unwrap_or_else(|| config.run.instance.clone());
+        let name = self.instance.unwrap_or_else(|| config.run.instance.clone());
+        check(&name)?;
         let settings = Settings {
             engines: self.engines.unwrap_or(config.run.engines),
-            instance: if instance.is_empty() {
-                host_name()
+            comes_back: !name.is_empty(),
+            // A name made up is nobody else's, here or on another host that is called the same.
+            instance: if name.is_empty() {
+                format!("{}-{}", host_name(), Uuid::now_v7().simple())
             } else {
-                instance
+                name
             },
             commit_interval: Duration::from_millis(config.run.commit_interval_ms),
             transaction_timeout: Duration::from_millis(config.run.transaction_timeout_ms),
@@ -66,6 +73,17 @@ impl Run {
         )?;
         Ok(())
     }
+}
+
+/// Whether a name is one that brokers take.
+fn check(name: &str) -> anyhow::Result<()> {
+    let sound = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let is_sound = name.len() <= NAME_MAX && name.chars().all(sound);
+    anyhow::ensure!(
+        is_sound,
+        "instance `{name}` must be letters, digits, `.`, `_` and `-`, at most {NAME_MAX} of them"
+    );
+    Ok(())
 }
 
 /// What the host calls itself; one name for all where it does not say.

@@ -29,6 +29,10 @@ pub enum Error {
     /// Something is not as it must be; the text says what to do.
     #[error("{0}")]
     Unfit(String),
+    /// Those we share the log with do not take us, or not any more; the text says what to do, and
+    /// only whoever reads it can: the process ends.
+    #[error("{0}")]
+    Refused(String),
     /// Nothing came in time.
     #[error("cannot {0} in time")]
     TimedOut(String),

@@ -1,9 +1,10 @@
 //! The processor: so many engine threads, each one member after the other until told to stop.
 
 use std::collections::BTreeSet;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::member::{Member, Orders};
@@ -24,8 +25,10 @@ const WORKED: Duration = Duration::from_secs(30);
 pub struct Settings {
     /// Engines, each a thread.
     pub engines: u16,
-    /// What tells this process from others of the group; the same after a restart.
+    /// What tells this process from others of the group.
     pub instance: String,
+    /// Whether that is the same after a restart, so that the process keeps its place in the group.
+    pub comes_back: bool,
     /// How often outputs and positions are committed.
     pub commit_interval: Duration,
     /// After how long the brokers give up a dead process's transaction.
@@ -47,20 +50,35 @@ pub(super) struct Processor<'a> {
 impl Processor<'_> {
     /// Runs until told to stop; everything read by then is committed. `join` makes an engine,
     /// by its number, a member of the log.
-    pub(super) fn run<L: Log>(&self, join: impl Fn(u16) -> Result<L, Error> + Sync) {
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if one engine was; the others stop, too.
+    pub(super) fn run<L: Log>(
+        &self,
+        join: impl Fn(u16) -> Result<L, Error> + Sync,
+    ) -> Result<(), Error> {
         let engines = self.settings.engines;
         tracing::info!(partitions = self.partitions, engines, "starting");
-        thread::scope(|scope| {
-            for number in 0..engines {
+        let ended: Vec<_> = thread::scope(|scope| {
+            let engine = |number| {
                 let join = &join;
-                scope.spawn(move || self.engine(number, || join(number)));
-            }
+                scope.spawn(move || self.engine(number, || join(number)))
+            };
+            let engines: Vec<_> = (0..engines).map(engine).collect();
+            engines.into_iter().map(ScopedJoinHandle::join).collect()
         });
         tracing::info!("stopped");
+        ended
+            .into_iter()
+            .try_for_each(|ended| ended.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     /// One engine's lives, one after the other.
-    fn engine<L: Log>(&self, number: u16, join: impl Fn() -> Result<L, Error>) {
+    fn engine<L: Log>(
+        &self,
+        number: u16,
+        join: impl Fn() -> Result<L, Error>,
+    ) -> Result<(), Error> {
         let mut halted = BTreeSet::new();
         let mut wait = FIRST_WAIT;
         while !self.stop.load(Ordering::Relaxed) {
@@ -69,6 +87,12 @@ impl Processor<'_> {
             self.vitals.left(number);
             match lived {
                 Ok(()) => break,
+                Err(error @ Error::Refused(_)) => {
+                    tracing::error!(number, why = chain(&error), "refused; stopping");
+                    self.stop.store(true, Ordering::Relaxed);
+                    self.vitals.ended(number);
+                    return Err(error);
+                }
                 Err(Error::Halted { partition, source }) => {
                     let why = chain(&*source);
                     tracing::error!(partition, why, "partition halted; the others go on");
@@ -92,6 +116,7 @@ impl Processor<'_> {
             }
         }
         self.vitals.ended(number);
+        Ok(())
     }
 
     fn life<L: Log>(

@@ -15,7 +15,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -207,6 +207,13 @@ impl House {
         logs.map(|log| log.matches(text).count()).sum()
     }
 
+    /// As [`House::logged`], by the processors of one name.
+    pub(crate) fn logged_by(&self, instance: &str, text: &str) -> usize {
+        let own = self.own.as_ref().unwrap();
+        let log = own.folder.path().join(format!("{instance}.log"));
+        std::fs::read_to_string(log).map_or(0, |log| log.matches(text).count())
+    }
+
     /// A prefix, and nothing there yet.
     pub(crate) fn bare() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -389,6 +396,11 @@ impl Processor {
         self.signal("-TERM");
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status:?}");
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Stops its clock: it does nothing, and knows nothing of it.

@@ -166,9 +166,14 @@ impl Connection {
         self.pass_on(config, Side::Consumer)
     }
 
-    /// The consumer of an engine: a member of the group that shares the partitions.
-    pub(super) fn member(&self) -> ClientConfig {
+    /// The consumer of an engine: a member of the group that shares the partitions. By a name that
+    /// is the same after a restart it keeps its place in the group while it is away for less than
+    /// a session; without one it leaves when it stops.
+    pub(super) fn member(&self, name: Option<&str>) -> ClientConfig {
         let mut config = self.reader(&self.group());
+        if let Some(name) = name {
+            config.set("group.instance.id", format!("{}{name}", self.prefix));
+        }
         config
             .set("group.protocol", "classic")
             // Only `range` gives the same partition of every topic to the same member.
@@ -232,7 +237,8 @@ mod tests {
     fn a_consumers_property_given_from_outside_stands() {
         let given = BTreeMap::from([("session.timeout.ms".to_owned(), "7000".to_owned())]);
         let connection = Connection::new("localhost:1", "acp.", given).unwrap();
-        assert_eq!(connection.member().get("session.timeout.ms"), Some("7000"));
+        let member = connection.member(None);
+        assert_eq!(member.get("session.timeout.ms"), Some("7000"));
     }
 
     /// Takes note of what the client library has to say of a configuration.
@@ -260,7 +266,7 @@ mod tests {
         let connection = Connection::new("localhost:1", "acp.", BTreeMap::from(given)).unwrap();
         let heard = Heard::default();
         let _consumer: BaseConsumer<Heard> = connection
-            .member()
+            .member(Some("one-0"))
             .create_with_context(heard.clone())
             .unwrap();
         let _producer: BaseProducer<Heard> = connection
@@ -275,6 +281,14 @@ mod tests {
         assert_eq!(warned, [] as [&String; 0]);
         let appender = connection.appender();
         assert_eq!(appender.get("compression.type"), Some("zstd"));
+    }
+
+    #[test]
+    fn a_member_with_a_name_keeps_its_place() {
+        let connection = Connection::new("localhost:1", "acp.", BTreeMap::new()).unwrap();
+        let named = connection.member(Some("one-0"));
+        assert_eq!(named.get("group.instance.id"), Some("acp.one-0"));
+        assert_eq!(connection.member(None).get("group.instance.id"), None);
     }
 
     #[test]

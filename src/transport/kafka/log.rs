@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::topic::Topic;
@@ -23,10 +23,13 @@ use super::lookup::Lookup;
 use super::source::Side;
 use super::transaction::Transaction;
 use super::waits::Waits;
-use super::{Appender, Connection, Error, Reader, read};
+use super::{Appender, Connection, Error, Reader, group, read};
 use crate::engine::Record;
 use crate::transport::{Committed, Delivery, Entry, Event, INPUTS, Log, Settings, positions};
 use crate::wire::Codec;
+
+/// How long a single look for what the group says takes.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What members of the group have in common.
 #[derive(Clone, Debug)]
@@ -45,6 +48,10 @@ pub(super) struct Membership {
     /// The offset of each topic to hand on next; a partition that is not here is not read.
     next: BTreeMap<(i32, Topic), i64>,
     waits: Waits,
+    /// What this engine is called.
+    name: String,
+    /// How long it takes at most until a member hears that another has its place.
+    hearsay: Duration,
     /// Topics of partitions that are not read for now.
     held: BTreeSet<(i32, Topic)>,
 }
@@ -136,17 +143,24 @@ impl Rebalances {
 }
 
 impl Membership {
-    /// Becomes a member of the group, under a name that is the same after a restart.
-    pub(super) fn join(group: Group, name: &str, settings: &Settings) -> Result<Self, Error> {
+    /// Becomes a member of the group, unless told to stop first.
+    pub(super) fn join(
+        group: Group,
+        name: &str,
+        settings: &Settings,
+        stop: &AtomicBool,
+    ) -> Result<Self, Error> {
         let connection = &group.connection;
         // ORDER: taking the id over ends what a predecessor left open, which tables and positions
         // would otherwise be waited for.
         let vitals = Arc::clone(&group.lookup.vitals);
         let timeout = settings.transaction_timeout;
-        let transaction = Transaction::take_over(connection, name, timeout, vitals)?;
+        let transaction = Transaction::take_over(connection, name, timeout, vitals, stop)?;
         let appender = Appender::open(connection)?;
-        let consumer: BaseConsumer<Rebalances> = connection
-            .member()
+        let config = connection.member(settings.comes_back.then_some(name));
+        let heartbeat = config.get("heartbeat.interval.ms");
+        let heartbeat = heartbeat.and_then(|millis| millis.parse().ok());
+        let consumer: BaseConsumer<Rebalances> = config
             .create_with_context(Rebalances::default())
             .map_err(Error::kafka("make a consumer"))?;
         let names = INPUTS.map(|topic| connection.topic(topic));
@@ -160,6 +174,8 @@ impl Membership {
             appender,
             next: BTreeMap::new(),
             waits: Waits::default(),
+            name: name.to_owned(),
+            hearsay: heartbeat.map_or(PATIENCE, |millis| Duration::from_millis(millis) * 2),
             held: BTreeSet::new(),
         })
     }
@@ -176,11 +192,9 @@ impl Membership {
     /// Gives the client what it was assigned; nothing of it is read yet.
     fn assign(&self, list: &TopicPartitionList) -> Result<Vec<i32>, Error> {
         let doing = || Error::kafka("take up what was assigned");
+        let all = group::whole(&self.group.connection, list)?;
         self.consumer.assign(list).map_err(doing())?;
         self.consumer.pause(list).map_err(doing())?;
-        let mut all: Vec<_> = list.elements().iter().map(|e| e.partition()).collect();
-        all.sort_unstable();
-        all.dedup();
         Ok(all)
     }
 
@@ -191,6 +205,32 @@ impl Membership {
             self.go_on(partition)?;
         }
         Ok(())
+    }
+
+    /// Whether a failed commit means that somebody has our place.
+    ///
+    /// Whoever takes it takes our transactional id over first, and one given up for its time looks
+    /// the same; what the group says next tells them apart. To take the id back before that is
+    /// known would end the one that came, and so on for ever.
+    fn judge(&self, error: Error) -> Error {
+        let Error::Log { source, .. } = &error else {
+            return error;
+        };
+        let Some(said) = source.downcast_ref::<KafkaError>() else {
+            return error;
+        };
+        if let Some(refused) = group::refusal(&self.group.connection, &self.name, said) {
+            return refused;
+        }
+        let until = Instant::now() + self.hearsay;
+        while group::is_taken_over(said) && Instant::now() < until {
+            // What was read and not committed is read again by whoever comes next.
+            let _unread = self.consumer.poll(LOOK);
+            if let Some(refused) = group::fatal(&self.consumer, &self.name) {
+                return refused;
+            }
+        }
+        error
     }
 
     /// Reads a partition on from what was last handed to the engine.
@@ -256,6 +296,7 @@ impl Log for Membership {
             transaction,
             next,
             waits,
+            name,
             ..
         } = self;
         let mut patience = patience;
@@ -270,7 +311,12 @@ impl Log for Membership {
                     tracing::debug!(%error, "broker does not answer yet");
                     return Ok(Event::Nothing);
                 }
-                Some(Err(error)) => return Err(Error::kafka("read inputs")(error)),
+                Some(Err(error)) => {
+                    let refused = group::fatal(consumer, name);
+                    let refused =
+                        refused.or_else(|| group::refusal(&group.connection, name, &error));
+                    return Err(refused.unwrap_or_else(|| Error::kafka("read inputs")(error)));
+                }
             };
             patience = Duration::ZERO;
             let Some(topic) = group.connection.named(message.topic()) else {
@@ -377,6 +423,8 @@ impl Log for Membership {
         let member = self.consumer.group_metadata().ok_or_else(|| {
             Error::Unfit("cannot commit: not a member of the consumer group".to_owned())
         })?;
-        self.transaction.commit(&list, &member)
+        self.transaction
+            .commit(&list, &member)
+            .map_err(|error| self.judge(error))
     }
 }

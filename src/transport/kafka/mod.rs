@@ -8,6 +8,7 @@
 mod append;
 mod connection;
 mod error;
+mod group;
 mod inspect;
 mod log;
 mod lookup;
@@ -46,8 +47,9 @@ use crate::telemetry::Vitals;
 /// Runs a processor until `stop` is set; everything read by then is committed.
 ///
 /// # Errors
-/// [`Error::Unfit`] if topics or schemas are not as they must be at the start. Later failures are
-/// logged and worked through; a partition that cannot go on is left alone.
+/// [`Error::Unfit`] if topics or schemas are not as they must be at the start; [`Error::Refused`]
+/// if the group does not take the processor, or not any more. Other failures are logged and worked
+/// through; a partition that cannot go on is left alone.
 pub fn run(
     connection: &Connection,
     registry: &Registry,
@@ -77,7 +79,6 @@ pub fn run(
     };
     processor.run(|number| {
         let name = format!("{}-{number}", settings.instance);
-        Membership::join(group.clone(), &name, settings)
-    });
-    Ok(())
+        Membership::join(group.clone(), &name, settings, stop)
+    })
 }

@@ -7,6 +7,7 @@
 //! success; only the time that takes shows it, so a commit that took as long counts as in doubt.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,9 @@ use crate::telemetry::Vitals;
 /// Whoever was answered sooner than this cannot have asked twice.
 const SURELY_ONCE: Duration = RETRY_BACKOFF.saturating_sub(Duration::from_millis(60));
 
+/// How long a single call may keep us from noticing that we are to stop.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// A transactional producer, and whether it has begun.
 pub(super) struct Transaction {
     connection: Connection,
@@ -39,17 +43,19 @@ pub(super) struct Transaction {
 
 impl Transaction {
     /// Takes over the transactional id: whoever had it is fenced, and what it left open aborted.
+    /// That takes a while where no broker answers, but not beyond the order to stop.
     pub(super) fn take_over(
         connection: &Connection,
         id: &str,
         timeout: Duration,
         vitals: Arc<Vitals>,
+        stop: &AtomicBool,
     ) -> Result<Self, Error> {
         Ok(Self {
             vitals,
             connection: connection.clone(),
             id: id.to_owned(),
-            producer: producer(connection, id, timeout)?,
+            producer: producer(connection, id, timeout, stop)?,
             timeout,
             open: false,
         })
@@ -104,7 +110,8 @@ impl Transaction {
             // next one halfway: a new epoch makes it a stranger.
             tracing::debug!(took = ?asked.elapsed(), "slow commit; taking a new producer");
             self.vitals.producer_rebuilt();
-            self.producer = producer(&self.connection, &self.id, self.timeout)?;
+            let never = AtomicBool::new(false);
+            self.producer = producer(&self.connection, &self.id, self.timeout, &never)?;
         }
         Ok(())
     }
@@ -166,6 +173,7 @@ fn producer(
     connection: &Connection,
     id: &str,
     timeout: Duration,
+    stop: &AtomicBool,
 ) -> Result<BaseProducer<Written>, Error> {
     let doing = || Error::kafka(format!("take over transactional id `{id}`"));
     let config = connection.transactional(id, timeout);
@@ -174,17 +182,23 @@ fn producer(
         ends: Mutex::default(),
     };
     let producer: BaseProducer<Written> = config.create_with_context(written).map_err(doing())?;
-    again(|| producer.init_transactions(PATIENCE * 2)).map_err(doing())?;
+    again(|| producer.init_transactions(LOOK), stop).map_err(doing())?;
     Ok(producer)
 }
 
 /// Calls again what says it may be called again, with the same arguments, for a while.
-fn again(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+fn again(
+    mut call: impl FnMut() -> Result<(), KafkaError>,
+    stop: &AtomicBool,
+) -> Result<(), KafkaError> {
     let until = Instant::now() + PATIENCE * 2;
     loop {
         match call() {
             Err(KafkaError::Transaction(error))
-                if error.is_retriable() && !error.is_fatal() && Instant::now() < until => {}
+                if error.is_retriable()
+                    && !error.is_fatal()
+                    && Instant::now() < until
+                    && !stop.load(Ordering::Relaxed) => {}
             answer => return answer,
         }
     }
