@@ -7,18 +7,24 @@ export CARGO_TERM_COLOR ?= auto
 help:
 	@echo "make demo         play the examples on a real Kafka and registry, started here"
 	@echo "make test         format, lints and every test, on real parts started here"
+	@echo "make setup        install what these need of the system; they call it themselves"
 	@echo "make verify       the trust rule against golden files; GOLDEN=DIR takes them from there"
 	@echo "make check        docs and licences, beyond what make test does"
 	@echo "make bench        what the parts cost"
 	@echo "make miri         the core's unit tests under Miri"
 	@echo "make fuzz         every fuzz target; SECONDS_EACH=600"
 
+# What the others need of the system, installed if it is missing (as root, on Debian).
+.PHONY: setup
+setup:
+	@scripts/setup.sh
+
 .PHONY: demo demo-kafka
 demo demo-kafka:
 	@scripts/demo.sh
 
 .PHONY: test
-test: lint pure
+test: setup lint pure
 	@echo "== tests: Kafka and a schema registry are started where no others are named"
 	cargo test --locked
 	@echo "== a hundred thousand random rounds through both implementations"
@@ -51,7 +57,7 @@ check:
 	cargo deny check bans licenses sources
 
 .PHONY: bench
-bench:
+bench: setup
 	cargo bench --locked
 
 .PHONY: miri
