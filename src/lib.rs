@@ -4,6 +4,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod engine;
+pub mod gateway;
 pub mod telemetry;
 pub mod transport;
 pub mod wire;

@@ -16,7 +16,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "src/gateway/",
-        &["gateway", "transport", "engine", "wire", "telemetry"],
+        &[
+            "gateway",
+            "transport",
+            "engine",
+            "wire",
+            "clock",
+            "telemetry",
+        ],
     ),
     (
         "src/command/",
@@ -42,6 +49,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("rdkafka", "src/transport/kafka/"),
     ("schema_registry_converter", "src/transport/kafka/"),
     ("clap", "src/command/"),
+    ("axum", "src/gateway/"),
+    ("prometheus_client", "src/telemetry/"),
 ];
 
 /// The crates the core may name.

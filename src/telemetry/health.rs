@@ -72,9 +72,10 @@ impl Vitals {
         }
         for (number, partition) in &state.partitions {
             if partition.stage == Stage::Restoring && state.halted(*number).is_none() {
-                let (done, total) = (partition.restore.done, partition.restore.total);
-                let what = format!("is being restored: {done} of {total} records");
-                why.push(format!("partition {number} {what}"));
+                let part = partition.restore.restored.part() * 100.0;
+                why.push(format!(
+                    "partition {number} is being restored: {part:.0} % done"
+                ));
             }
         }
         if state.registry_silent.is_some() {
@@ -171,6 +172,7 @@ mod tests {
     use quorate_core::topic::Topic;
 
     use super::*;
+    use crate::telemetry::Restored;
 
     const RESPONSES: Topic = Topic::Responses;
 
@@ -242,8 +244,10 @@ mod tests {
         vitals.turned(0);
         assert!(vitals.readiness().why[0].contains("engine 0"));
         vitals.assigned(0, &[3]);
-        vitals.restoring(3, 4, 9);
-        let restoring = ["partition 3 is being restored: 4 of 9 records"];
+        let mut restored = Restored::default();
+        restored.expect(0, 8);
+        restored.pass(0, 2, 3, &vitals);
+        let restoring = ["partition 3 is being restored: 25 % done"];
         assert_eq!(vitals.readiness().why, restoring);
         vitals.live(3);
         assert!(vitals.readiness().ok);

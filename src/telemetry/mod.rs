@@ -4,10 +4,16 @@
 
 mod health;
 mod logs;
+mod metrics;
+mod restored;
+mod scrape;
 mod tally;
 mod vitals;
 
 pub use health::{Report, Standing};
 pub use logs::start;
+pub use metrics::{METRICS, Metric};
+pub use restored::Restored;
+pub use scrape::CONTENT_TYPE;
 pub use tally::Tally;
 pub use vitals::{Ahead, Vitals};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use quorate_core::ids::Millis;
 use quorate_core::topic::Topic;
 
-use super::Tally;
+use super::{Restored, Tally};
 use crate::engine::Open;
 
 /// Upper bounds of the classes commits are counted in, in seconds.
@@ -83,13 +83,12 @@ pub(super) enum Stage {
     Waiting(String),
 }
 
-/// How far restoring is, or was when it ended.
+/// How far restoring is, or was when it ended, and how long it took so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Restore {
     pub(super) since: Instant,
     pub(super) took: Duration,
-    pub(super) done: u64,
-    pub(super) total: u64,
+    pub(super) restored: Restored,
 }
 
 /// Where a partition of an input stands.
@@ -114,6 +113,25 @@ pub struct Ahead {
     pub least: Millis,
     /// At most.
     pub most: Millis,
+}
+
+impl Ahead {
+    /// By how much it is ahead for sure, below 0 behind; 0 if it may be right.
+    #[must_use]
+    pub fn surely(self) -> Millis {
+        Millis(self.least.0.max(0) + self.most.0.min(0))
+    }
+
+    /// By how much two of them differ at least: what one is at least ahead, and another at most.
+    #[must_use]
+    pub fn apart(all: impl Iterator<Item = Self> + Clone) -> Millis {
+        let least = all.clone().map(|ahead| ahead.least.0).max();
+        let most = all.map(|ahead| ahead.most.0).min();
+        let apart = least
+            .zip(most)
+            .map(|(least, most)| least.saturating_sub(most));
+        Millis(apart.unwrap_or_default().max(0))
+    }
 }
 
 impl Vitals {
@@ -150,39 +168,33 @@ impl Vitals {
         }
     }
 
-    /// Partitions of an engine were taken away.
-    pub fn revoked(&self, engine: u16, partitions: &[i32]) {
-        let mut state = self.state();
-        state.forget(|of, partition| of == engine && partitions.contains(&partition));
-    }
-
-    /// An engine has lost everything it held, and starts over or ends.
+    /// An engine holds nothing any more until it is told its share (again).
     pub fn left(&self, engine: u16) {
         let mut state = self.state();
         state.engine(engine).member = false;
-        state.forget(|of, _| of == engine);
+        state.forget(engine);
     }
 
     /// An engine's thread has ended: nobody misses its turns.
     pub fn ended(&self, engine: u16) {
         let mut state = self.state();
-        state.forget(|of, _| of == engine);
+        state.forget(engine);
         state.engines.remove(&engine);
     }
 
-    /// So many records of so many were read to restore a partition.
-    pub fn restoring(&self, partition: i32, done: u64, total: u64) {
+    /// Restoring a partition has come this far.
+    pub fn restoring(&self, partition: i32, restored: &Restored) {
         let mut state = self.state();
         let Some(known) = state.partitions.get_mut(&partition) else {
             return;
         };
-        let more = done.saturating_sub(known.restore.done);
-        known.restore.done = done;
-        known.restore.total = total.max(done);
-        known.restore.took = known.restore.since.elapsed();
-        if more > 0 {
+        let restore = &mut known.restore;
+        let more = restored.records.saturating_sub(restore.restored.records);
+        if restored.done() > restore.restored.done() {
             known.moved = Instant::now();
         }
+        restore.restored = *restored;
+        restore.took = restore.since.elapsed();
         state.counts.restored_records += more;
     }
 
@@ -191,10 +203,8 @@ impl Vitals {
         self.at(partition, |known| {
             if known.stage == Stage::Restoring {
                 known.restore.took = known.restore.since.elapsed();
-                known.restore.total = known.restore.done;
             }
             known.stage = Stage::Live;
-            known.moved = Instant::now();
         });
     }
 
@@ -334,9 +344,8 @@ impl State {
         })
     }
 
-    fn forget(&mut self, gone: impl Fn(u16, i32) -> bool) {
-        self.partitions
-            .retain(|&partition, known| !gone(known.engine, partition));
+    fn forget(&mut self, engine: u16) {
+        self.partitions.retain(|_, known| known.engine != engine);
         let left = &self.partitions;
         self.clocks
             .retain(|(_, partition), _| left.contains_key(partition));
@@ -353,8 +362,7 @@ impl Partition {
             restore: Restore {
                 since: now,
                 took: Duration::ZERO,
-                done: 0,
-                total: 0,
+                restored: Restored::default(),
             },
             open: Open::default(),
             places: BTreeMap::new(),

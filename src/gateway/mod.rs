@@ -1,0 +1,3 @@
+//! Edges: each translates between a protocol of others and what is ours, and decides nothing.
+
+pub mod observe;
