@@ -68,6 +68,10 @@ pub struct Run {
     pub transaction_timeout_ms: u64,
     /// Milliseconds a partition waits for a schema.
     pub schema_wait_ms: u64,
+    /// Where metrics and health are served; empty: nowhere.
+    pub observe: String,
+    /// Milliseconds something may stand still before that is an illness.
+    pub stall_ms: u64,
 }
 
 /// What is logged.
@@ -176,6 +180,7 @@ impl Config {
             ("topics.partitions", self.topics.partitions > 0),
             ("run.engines", self.run.engines > 0),
             ("run.commit_interval_ms", self.run.commit_interval_ms > 0),
+            ("run.stall_ms", self.run.stall_ms > 0),
             (
                 "run.transaction_timeout_ms",
                 self.run.transaction_timeout_ms > 0,

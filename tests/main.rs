@@ -13,6 +13,7 @@ mod faults;
 mod golden;
 mod kafka;
 mod membership;
+mod observe;
 mod operators;
 mod reference;
 mod schemas;

@@ -1,5 +1,6 @@
 //! `quorate run`: the processor, until it is told to stop.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,17 +8,23 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::client;
 use crate::config::Config;
+use crate::gateway::observe;
 use crate::telemetry::Vitals;
 use crate::transport::kafka::{self, Settings};
 
-/// How long something may stand still before that is an illness.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest name of a processor; what is made of it has at most 249 characters on a broker.
 const NAME_MAX: usize = 100;
+/// How long answers under way may take once the processor has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How to run.
 #[derive(Debug, Args)]
@@ -29,6 +36,9 @@ pub(super) struct Run {
     /// given
     #[arg(long)]
     instance: Option<String>,
+    /// Where to serve /metrics, /healthz and /readyz
+    #[arg(long, value_name = "HOST:PORT")]
+    observe: Option<String>,
 }
 
 impl Run {
@@ -57,21 +67,56 @@ impl Run {
             schema_wait: Duration::from_millis(config.run.schema_wait_ms),
         };
         let runtime = client::runtime()?;
+        let vitals = Arc::new(Vitals::new(Duration::from_millis(config.run.stall_ms)));
+        let address = self.observe.unwrap_or_else(|| config.run.observe.clone());
+        let observed = Observed::start(&runtime, &address, &vitals)?;
         let connection = client::unreached(config)?;
-        if !connection.reach(|| stop.load(Ordering::Relaxed))? {
-            return Ok(());
+        if connection.reach(|| stop.load(Ordering::Relaxed))? {
+            let registry = client::registry(config)?;
+            let handle = runtime.handle();
+            kafka::run(&connection, &registry, &settings, handle, &vitals, &stop)?;
         }
-        let registry = client::registry(config)?;
-        let vitals = Arc::new(Vitals::new(PATIENCE));
-        kafka::run(
-            &connection,
-            &registry,
-            &settings,
-            runtime.handle(),
-            &vitals,
-            &stop,
-        )?;
-        Ok(())
+        observed.map_or(Ok(()), |observed| observed.stop(&runtime))
+    }
+}
+
+/// The task that serves metrics and health, and the way to end it.
+struct Observed {
+    task: JoinHandle<io::Result<()>>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Observed {
+    /// Listens before anything else is done, so that a start that hangs can be seen.
+    fn start(
+        runtime: &Runtime,
+        address: &str,
+        vitals: &Arc<Vitals>,
+    ) -> anyhow::Result<Option<Self>> {
+        if address.is_empty() {
+            return Ok(None);
+        }
+        let listener = runtime.block_on(TcpListener::bind(address));
+        let listener = listener.with_context(|| format!("cannot listen at `{address}`"))?;
+        let address = listener.local_addr().context("cannot tell the address")?;
+        tracing::info!(%address, "serving metrics and health");
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            // Whether told so or because nobody is left to tell: it ends.
+            let _told = stopped.await;
+        };
+        let serving = observe::serve(listener, Arc::clone(vitals), stopped);
+        let task = runtime.spawn(serving);
+        Ok(Some(Self { task, stop }))
+    }
+
+    /// Ends it; whoever has been answered half by then is cut off after a moment.
+    fn stop(self, runtime: &Runtime) -> anyhow::Result<()> {
+        drop(self.stop);
+        match runtime.block_on(async { timeout(LAST_ANSWERS, self.task).await }) {
+            Ok(ended) => Ok(ended??),
+            Err(_elapsed) => Ok(()),
+        }
     }
 }
 
@@ -90,7 +135,7 @@ fn check(name: &str) -> anyhow::Result<()> {
 fn host_name() -> String {
     let said = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| {
         let name = std::env::var("HOSTNAME");
-        name.map_err(std::io::Error::other)
+        name.map_err(io::Error::other)
     });
     said.map_or_else(|_| "quorate".to_owned(), |name| name.trim().to_owned())
 }

@@ -48,7 +48,15 @@ impl Vitals {
             }
         }
         for (number, partition) in &state.partitions {
-            if state.halted(*number).is_none() {
+            if state.halted(*number).is_some() {
+                continue;
+            }
+            if partition.stage == Stage::Restoring {
+                if let Some(span) = self.longer(now, state.restored(partition.engine)) {
+                    let what = format!("has waited to be restored any further for {span} s");
+                    why.push(format!("partition {number} {what}"));
+                }
+            } else {
                 self.examine(*number, partition, now, &mut why);
             }
         }
@@ -86,13 +94,6 @@ impl Vitals {
     }
 
     fn examine(&self, number: i32, partition: &Partition, now: Instant, why: &mut Vec<String>) {
-        if partition.stage == Stage::Restoring {
-            if let Some(span) = self.longer(now, Some(partition.moved)) {
-                let what = format!("has not been restored any further for {span} s");
-                why.push(format!("partition {number} {what}"));
-            }
-            return;
-        }
         for (topic, place) in &partition.places {
             if let Some(span) = self.longer(now, place.still()) {
                 let (next, backlog) = (place.next, place.backlog);
@@ -133,6 +134,12 @@ impl State {
         let (engine, why) = self.halted.get(&partition)?;
         let member = self.engines.get(engine).is_some_and(|of| of.member);
         (!member || self.partitions.contains_key(&partition)).then_some(why)
+    }
+
+    /// When an engine last got on with restoring: it restores one partition after the other.
+    fn restored(&self, engine: u16) -> Option<Instant> {
+        let its = self.partitions.values().filter(|of| of.engine == engine);
+        its.map(|partition| partition.moved).max()
     }
 
     fn halts(&self) -> impl Iterator<Item = String> {

@@ -34,7 +34,7 @@ const STEPS: usize = 16;
 pub(super) struct Orders<'a> {
     /// The engine's number in this process.
     pub(super) number: u16,
-    pub(super) vitals: &'a Vitals,
+    pub(super) vitals: &'a Arc<Vitals>,
     pub(super) codec: &'a Arc<Codec>,
     /// How many partitions there are.
     pub(super) partitions: i32,
@@ -63,7 +63,7 @@ pub(super) struct Member<'a, L: Log> {
 impl<'a, L: Log> Member<'a, L> {
     /// A member that has its tables.
     pub(super) fn new(log: L, orders: Orders<'a>) -> Result<Self, Error> {
-        let follower = Follower::open(log.source()?, Arc::clone(orders.codec))?;
+        let follower = Follower::open(log.source()?, orders.codec, orders.vitals)?;
         Ok(Self {
             orders,
             log,
@@ -145,7 +145,7 @@ impl<'a, L: Log> Member<'a, L> {
         self.commit()?;
         let gone: Vec<i32> = self.slots.keys().copied().collect();
         tracing::info!(partitions = ?gone, "revoked");
-        self.orders.vitals.revoked(self.orders.number, &gone);
+        self.orders.vitals.left(self.orders.number);
         self.restoring = None;
         self.parked = std::mem::take(&mut self.slots);
         self.parked.retain(|_, slot| slot.is_whole());
@@ -169,6 +169,7 @@ impl<'a, L: Log> Member<'a, L> {
         let wanted = Wanted {
             partitions: wanted.into_iter().map(left).collect(),
             codec: Arc::clone(self.orders.codec),
+            vitals: Arc::clone(self.orders.vitals),
             of: self.orders.partitions,
         };
         if !wanted.partitions.is_empty() {
@@ -188,10 +189,6 @@ impl<'a, L: Log> Member<'a, L> {
                     let (partition, steps) = batch?;
                     for step in steps {
                         self.restore_step(partition, step)?;
-                    }
-                    if let Some(slot) = self.slots.get(&partition).filter(|slot| !slot.live) {
-                        let (done, total) = slot.restored();
-                        self.orders.vitals.restoring(partition, done, total);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
@@ -214,14 +211,14 @@ impl<'a, L: Log> Member<'a, L> {
                 tracing::info!(partition, "kept");
                 return self.go_live(partition);
             }
-            Step::Begin(committed, rounds) => {
-                tracing::info!(partition, rounds, "restoring");
+            Step::Begin(committed) => {
+                tracing::info!(partition, "restoring");
                 self.follower.reach(committed.pins)?;
                 let config = Config {
                     partition,
                     partitions: self.orders.partitions,
                 };
-                let slot = Slot::new(config, Arc::clone(self.orders.codec), committed, rounds);
+                let slot = Slot::new(config, Arc::clone(self.orders.codec), committed);
                 self.slots.insert(partition, slot);
                 return Ok(());
             }

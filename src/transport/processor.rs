@@ -44,7 +44,7 @@ pub(super) struct Processor<'a> {
     /// How many partitions there are.
     pub(super) partitions: i32,
     pub(super) stop: &'a AtomicBool,
-    pub(super) vitals: &'a Vitals,
+    pub(super) vitals: &'a Arc<Vitals>,
 }
 
 impl Processor<'_> {
@@ -104,6 +104,7 @@ impl Processor<'_> {
                         wait = FIRST_WAIT;
                     }
                     self.vitals.aborted();
+                    self.vitals.producer_rebuilt();
                     let why = chain(&error);
                     tracing::warn!(
                         number,

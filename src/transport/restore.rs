@@ -17,6 +17,7 @@ use quorate_core::topic::Topic;
 use super::positions::{self, Committed, INPUTS};
 use super::{Error, Source, Stored};
 use crate::engine::Position;
+use crate::telemetry::{Restored, Vitals};
 use crate::wire::{self, Codec};
 
 /// Batches of steps read ahead of the engine.
@@ -29,9 +30,8 @@ const BATCH: usize = 256;
 pub(super) enum Step {
     /// Nothing was committed since the member had it: its engine stands as it stood.
     Kept,
-    /// Positions as committed, and how many rounds there are; the tables must reach the pins
-    /// before what follows.
-    Begin(Committed, usize),
+    /// Positions as committed; the tables must reach the pins before what follows.
+    Begin(Committed),
     /// Closed rounds that lie further back are given once the partition is live.
     Unindexed,
     /// A round as it was last written, and its offset.
@@ -65,6 +65,7 @@ pub(super) struct Wanted {
     /// The partitions, and where the member left off those it had before.
     pub(super) partitions: BTreeMap<i32, Option<Committed>>,
     pub(super) codec: Arc<Codec>,
+    pub(super) vitals: Arc<Vitals>,
     /// How many partitions there are.
     pub(super) of: i32,
 }
@@ -79,6 +80,7 @@ where
         let mut restore = Restore {
             source: &source,
             wanted: &wanted,
+            restored: Restored::default(),
             steps: Steps {
                 sender: &sender,
                 partition: 0,
@@ -133,6 +135,7 @@ impl Steps<'_> {
 struct Restore<'a, S> {
     source: &'a S,
     wanted: &'a Wanted,
+    restored: Restored,
     steps: Steps<'a>,
 }
 
@@ -148,6 +151,7 @@ impl<S: Source> Restore<'_, S> {
         let mut further_back = Vec::new();
         for (&partition, left) in &self.wanted.partitions {
             self.steps.partition = partition;
+            self.restored = Restored::default();
             let found = committed.remove(&partition).flatten();
             if found.is_some() && found == *left {
                 self.steps.send(Step::Kept)?;
@@ -177,7 +181,10 @@ impl<S: Source> Restore<'_, S> {
         let rounds = self.rounds(partition, low, end)?;
         let committed = self.start_from(partition, found, &rounds)?;
         let inputs = committed.positions.clone();
-        self.steps.send(Step::Begin(committed, rounds.len()))?;
+        for position in inputs.values() {
+            self.restored.expect(position.low.0, position.next.0);
+        }
+        self.steps.send(Step::Begin(committed))?;
         let unindexed = (low > start).then_some((start, low));
         if unindexed.is_some() {
             self.steps.send(Step::Unindexed)?;
@@ -204,17 +211,22 @@ impl<S: Source> Restore<'_, S> {
 
     /// The last record of every round that has one from an offset on.
     fn rounds(
-        &self,
+        &mut self,
         partition: i32,
         from: i64,
         end: i64,
     ) -> Result<BTreeMap<ProposalId, Found>, Error> {
         let mut rounds = BTreeMap::new();
-        self.read(Topic::Rounds, partition, (from, end), &mut |stored| {
-            let (id, round) = decode(self.wanted, &stored)?;
+        let (source, wanted) = (self.source, self.wanted);
+        let restored = &mut self.restored;
+        restored.expect(from, end);
+        source.read_to(Topic::Rounds, partition, from, end, &mut |stored| {
+            restored.reach(stored.offset - from, partition, &wanted.vitals);
+            let (id, round) = decode(wanted, &stored)?;
             rounds.insert(id, (stored.offset, round));
             Ok(())
         })?;
+        restored.pass(from, end, partition, &wanted.vitals);
         Ok(rounds)
     }
 
@@ -289,9 +301,11 @@ impl<S: Source> Restore<'_, S> {
             self.steps.send(Step::Lost(topic, start))?;
         }
         let from = position.low.0.max(start);
-        let (source, steps) = (self.source, &mut self.steps);
+        let (source, steps, restored) = (self.source, &mut self.steps, &mut self.restored);
+        let vitals = &self.wanted.vitals;
         let mut unwanted = false;
         source.read_to(topic, partition, from, position.next.0, &mut |stored| {
+            restored.reach(stored.offset - position.low.0, partition, vitals);
             if !unwanted {
                 source.prepare(&stored)?;
                 unwanted = steps.send(Step::Input(stored)).is_err();
@@ -301,6 +315,7 @@ impl<S: Source> Restore<'_, S> {
         if unwanted {
             return Err(Stop::Unwanted);
         }
+        restored.pass(position.low.0, position.next.0, partition, vitals);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use quorate_core::topic::Topic;
 use super::positions::Committed;
 use super::restore::Step;
 use super::{Error, Stored};
-use crate::engine::{Config, Halt, Input, Open, Output, Partition, Position, Record, Tables};
+use crate::engine::{Config, Halt, Input, Open, Output, Partition, Record, Tables};
 use crate::wire::Codec;
 
 /// A partition's engine and where it stands.
@@ -23,21 +23,11 @@ pub(super) struct Slot {
     pub(super) dirty: bool,
     /// Topics that are not read for now.
     held: BTreeSet<Topic>,
-    /// Rounds and inputs restored so far, of how many.
-    restored: (u64, u64),
 }
 
 impl Slot {
     /// An engine to restore from what was committed.
-    pub(super) fn new(
-        config: Config,
-        codec: Arc<Codec>,
-        committed: Committed,
-        rounds: usize,
-    ) -> Self {
-        let of = |position: &Position| position.next.0.saturating_sub(position.low.0);
-        let inputs: i64 = committed.positions.values().map(of).sum();
-        let total = u64::try_from(inputs).unwrap_or(0) + rounds as u64;
+    pub(super) fn new(config: Config, codec: Arc<Codec>, committed: Committed) -> Self {
         Self {
             partition: config.partition,
             engine: Partition::new(config, codec),
@@ -45,13 +35,7 @@ impl Slot {
             live: false,
             dirty: false,
             held: BTreeSet::new(),
-            restored: (0, total),
         }
-    }
-
-    /// Rounds and inputs restored so far, of how many.
-    pub(super) const fn restored(&self) -> (u64, u64) {
-        self.restored
     }
 
     /// The rounds open now.
@@ -65,11 +49,8 @@ impl Slot {
         let partition = self.partition;
         let halted = |why: Halt| Error::halted(partition, why);
         let engine = &mut self.engine;
-        if matches!(step, Step::Round(..) | Step::Input(_)) {
-            self.restored.0 += 1;
-        }
         match step {
-            Step::Kept | Step::Begin(..) => {}
+            Step::Kept | Step::Begin(_) => {}
             Step::Unindexed => engine.expect_index(),
             Step::Round(offset, round) => {
                 engine.rounds_end(Offset(offset));

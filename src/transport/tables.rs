@@ -10,6 +10,7 @@ use quorate_core::topic::Topic;
 
 use super::{Error, Source, Start, Stored};
 use crate::engine::Tables;
+use crate::telemetry::Vitals;
 use crate::wire::Codec;
 
 /// How long the end of a table may take to come.
@@ -21,16 +22,18 @@ const FOLLOWED: [Topic; 3] = [Topic::Agents, Topic::Policies, Topic::Trust];
 pub(super) struct Follower<S> {
     source: S,
     codec: Arc<Codec>,
+    vitals: Arc<Vitals>,
     tables: Tables,
     next: BTreeMap<Topic, i64>,
 }
 
 impl<S: Source> Follower<S> {
     /// Reads every table from its beginning to its end.
-    pub(super) fn open(source: S, codec: Arc<Codec>) -> Result<Self, Error> {
+    pub(super) fn open(source: S, codec: &Arc<Codec>, vitals: &Arc<Vitals>) -> Result<Self, Error> {
         let mut follower = Self {
             source,
-            codec,
+            codec: Arc::clone(codec),
+            vitals: Arc::clone(vitals),
             tables: Tables::default(),
             next: BTreeMap::new(),
         };
@@ -51,11 +54,12 @@ impl<S: Source> Follower<S> {
         let Self {
             source,
             codec,
+            vitals,
             tables,
             ..
         } = self;
         source.read_to(topic, 0, start, end, &mut |stored| {
-            take(tables, codec, &stored)
+            take(tables, codec, vitals, &stored)
         })?;
         self.next.insert(topic, end);
         Ok(())
@@ -108,14 +112,14 @@ impl<S: Source> Follower<S> {
     }
 
     fn take(&mut self, stored: &Stored) -> Result<(), Error> {
-        take(&mut self.tables, &self.codec, stored)?;
+        take(&mut self.tables, &self.codec, &self.vitals, stored)?;
         self.next.insert(stored.topic, stored.offset + 1);
         Ok(())
     }
 }
 
 /// Takes a table's next record; one that is unsound is passed over.
-fn take(tables: &mut Tables, codec: &Codec, stored: &Stored) -> Result<(), Error> {
+fn take(tables: &mut Tables, codec: &Codec, vitals: &Vitals, stored: &Stored) -> Result<(), Error> {
     let Stored { topic, offset, .. } = *stored;
     let timestamp = stored.timestamp.ok_or_else(|| {
         Error::Unfit(format!(
@@ -127,6 +131,7 @@ fn take(tables: &mut Tables, codec: &Codec, stored: &Stored) -> Result<(), Error
     let taken = tables.apply(codec, topic, Offset(offset), timestamp, key, value);
     if let Err(reject) = taken {
         tracing::warn!(%topic, offset, %reject, "table record passed over");
+        vitals.passed_over(topic);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 
 mod containers;
 pub(crate) mod load;
+mod observed;
 pub(crate) mod oracle;
 pub(crate) mod proxy;
 pub(crate) mod secured;
@@ -19,6 +20,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub(crate) use observed::{Observed, until};
 use proxy::Proxy;
 use quorate::transport::kafka::Connection;
 use serde_json::Value;

@@ -1,0 +1,93 @@
+//! A processor that is looked at from outside, and what it logs.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{House, Processor, guard};
+
+/// How long anything may take before a test fails; nothing waits that long when it works.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A processor that serves metrics and health.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    _processor: Processor,
+    address: String,
+    folder: TempDir,
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < give_up, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+impl House {
+    /// Starts a processor that can be looked at, told more by a configuration.
+    pub(crate) fn run_observed(&self, instance: &str, config: &str) -> Observed {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("quorate.toml");
+        std::fs::write(&file, config).unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let arguments = ["run", "--instance", instance, "--observe", "127.0.0.1:0"];
+        let told = ["--config", file.to_str().unwrap()];
+        let mut command = self.command(&[&arguments[..], &told].concat());
+        let child = command.stderr(log).spawn().unwrap();
+        let processor = Processor {
+            guard: guard(&format!("kill -9 {}", child.id())),
+            child,
+        };
+        let mut observed = Observed {
+            _processor: processor,
+            address: String::new(),
+            folder,
+        };
+        until("it serves", || observed.served_at().is_some());
+        observed.address = observed.served_at().unwrap();
+        observed
+    }
+}
+
+impl Observed {
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    fn served_at(&self) -> Option<String> {
+        let log = self.log();
+        let line = log
+            .lines()
+            .find(|line| line.contains("serving metrics and health"))?;
+        let at = line.find("127.0.0.1:")?;
+        let end = |c: char| !c.is_ascii_digit() && c != '.' && c != ':';
+        line[at..].split(end).next().map(str::to_owned)
+    }
+
+    /// Asks it for something; the status and the body.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let asked = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+        stream.write_all(asked.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap();
+        (status.parse().unwrap(), body.to_owned())
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("a processor logged:\n{}", self.log());
+        }
+    }
+}
