@@ -51,6 +51,7 @@ impl Run {
             signal_hook::flag::register(signal, Arc::clone(&stop))
                 .context("cannot listen for signals")?;
         }
+        let address = self.observe.unwrap_or_else(|| config.run.observe.clone());
         let name = self.instance.unwrap_or_else(|| config.run.instance.clone());
         check(&name)?;
         let settings = Settings {
@@ -65,10 +66,10 @@ impl Run {
             commit_interval: Duration::from_millis(config.run.commit_interval_ms),
             transaction_timeout: Duration::from_millis(config.run.transaction_timeout_ms),
             schema_wait: Duration::from_millis(config.run.schema_wait_ms),
+            measure: !address.is_empty(),
         };
         let runtime = client::runtime()?;
         let vitals = Arc::new(Vitals::new(Duration::from_millis(config.run.stall_ms)));
-        let address = self.observe.unwrap_or_else(|| config.run.observe.clone());
         let observed = Observed::start(&runtime, &address, &vitals)?;
         let connection = client::unreached(config)?;
         if connection.reach(|| stop.load(Ordering::Relaxed))? {

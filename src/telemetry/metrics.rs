@@ -223,6 +223,18 @@ pub const METRICS: &[Metric] = &[
         values: |scene| scene.places(|place| place.backlog as f64),
     },
     Metric {
+        stem: "backlog_age",
+        unit: Some("seconds"),
+        kind: Kind::Gauge,
+        labels: &[],
+        meaning: "time since backlog and last stable offsets were measured",
+        remedy: "if it grows, brokers do not answer: what they last said is shown",
+        values: |scene| {
+            let measured = scene.state.measured;
+            measured.map_or_else(Vec::new, |then| one(scene.since(then)))
+        },
+    },
+    Metric {
         stem: "last_stable_offset_stall",
         unit: Some("seconds"),
         kind: Kind::Gauge,

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) registry_silent: Option<Instant>,
     pub(super) counts: Counts,
     pub(super) clocks: BTreeMap<(Topic, i32), Ahead>,
+    /// When the backlog was last measured.
+    pub(super) measured: Option<Instant>,
 }
 
 /// What only grows.
@@ -319,6 +321,11 @@ impl Vitals {
             place.stalled = held.then(|| goes_on.unwrap_or_else(Instant::now));
             place.stable = stable;
         });
+    }
+
+    /// Backlog and last stable offsets of every partition were measured.
+    pub fn measured(&self) {
+        self.state().measured = Some(Instant::now());
     }
 
     fn place(&self, partition: i32, topic: Topic, change: impl FnOnce(&mut Place)) {

@@ -35,6 +35,8 @@ pub struct Settings {
     pub transaction_timeout: Duration,
     /// How long a partition waits for a schema.
     pub schema_wait: Duration,
+    /// Whether to ask the brokers now and then how far the inputs' ends are.
+    pub measure: bool,
 }
 
 /// What the engines of a processor share.

@@ -8,6 +8,7 @@
 mod append;
 mod connection;
 mod error;
+mod gauges;
 mod group;
 mod inspect;
 mod log;
@@ -25,6 +26,7 @@ mod waits;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 
 use tokio::runtime::Handle;
 
@@ -77,8 +79,14 @@ pub fn run(
         stop,
         vitals,
     };
-    processor.run(|number| {
+    let join = |number| {
         let name = format!("{}-{number}", settings.instance);
         Membership::join(group.clone(), &name, settings, stop)
+    };
+    thread::scope(|scope| {
+        if settings.measure {
+            scope.spawn(|| gauges::watch(connection, vitals, stop));
+        }
+        processor.run(join)
     })
 }
