@@ -99,6 +99,18 @@ fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
     }
 }
 
+/// An interpreter with the clients that the example agents are written with.
+pub(crate) fn python() -> &'static str {
+    static PYTHON: OnceLock<String> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/python.sh");
+        let made = Command::new(script).output().unwrap();
+        let complaint = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{complaint}");
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    })
+}
+
 /// A shell that does something when this process is gone, unless it is told that all is done.
 fn guard(command: &str) -> Child {
     Command::new("sh")
