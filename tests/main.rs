@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod examples;
 mod faults;
+mod foreign;
 mod golden;
 mod kafka;
 mod membership;
