@@ -17,6 +17,7 @@ mod kafka;
 mod membership;
 mod observe;
 mod operators;
+mod oracle;
 mod reference;
 mod schemas;
 mod security;

@@ -39,7 +39,8 @@ impl Random {
         Self(self.next())
     }
 
-    fn next(&mut self) -> u64 {
+    /// Any number.
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -52,8 +53,25 @@ impl Random {
         range.start + i64::try_from(self.next() % span).unwrap()
     }
 
-    fn percent(&mut self, of_hundred: i64) -> bool {
+    /// Whether something happens that does so often.
+    pub(crate) fn percent(&mut self, of_hundred: i64) -> bool {
         self.within(0..100) < of_hundred
+    }
+
+    /// One of these.
+    pub(crate) fn one_of<'a, T>(&mut self, these: &'a [T]) -> &'a T {
+        let count = i64::try_from(these.len()).unwrap();
+        &these[usize::try_from(self.within(0..count)).unwrap()]
+    }
+
+    /// The id of a round proposed at a time.
+    pub(crate) fn id(&mut self, now: Timestamp) -> String {
+        let mut bytes = self.next().to_be_bytes().repeat(2);
+        bytes[8..].copy_from_slice(&self.next().to_be_bytes());
+        bytes[..6].copy_from_slice(&now.0.to_be_bytes()[2..]);
+        bytes[6] = 0x70 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        ProposalId::from_bytes(bytes.try_into().unwrap()).to_string()
     }
 }
 
@@ -166,19 +184,10 @@ impl Load {
         self.waiting.insert((Timestamp(at), self.scheduled), entry);
     }
 
-    fn id(&mut self, now: Timestamp) -> String {
-        let mut bytes = self.random.next().to_be_bytes().repeat(2);
-        bytes[8..].copy_from_slice(&self.random.next().to_be_bytes());
-        bytes[..6].copy_from_slice(&now.0.to_be_bytes()[2..]);
-        bytes[6] = 0x70 | (bytes[6] & 0x0f);
-        bytes[8] = 0x80 | (bytes[8] & 0x3f);
-        ProposalId::from_bytes(bytes.try_into().unwrap()).to_string()
-    }
-
     /// Everything about one round, each with its time.
     fn round(&mut self, now: Timestamp) {
         self.appended.rounds += 1;
-        let id = self.id(now);
+        let id = self.random.id(now);
         let deadline = now.0 + self.random.within(2_000..4_500);
         let proposed = now.0 + self.random.within(0..200);
         self.propose(&id, proposed, deadline);
@@ -283,7 +292,7 @@ impl Load {
             let stranger = self.response(id, "nobody", 50);
             self.later(at, Topic::Responses, id, &stranger);
         }
-        let other = self.id(Timestamp(from));
+        let other = self.random.id(Timestamp(from));
         let about_nothing = self.response(&other, "a1", 50);
         if let Some(at) = times[3] {
             self.later(at, Topic::Responses, &other, &about_nothing);

@@ -6,6 +6,7 @@
 //! started ends with the test process, however that ends.
 
 mod containers;
+pub(crate) mod history;
 pub(crate) mod load;
 mod observed;
 pub(crate) mod oracle;
@@ -204,7 +205,8 @@ impl House {
         self.told(&["policies", "apply", "-"], policies);
     }
 
-    fn bootstrap(&self) -> &str {
+    /// Where its broker is, `host:port`.
+    pub(crate) fn bootstrap(&self) -> &str {
         let own = self.own.as_ref().map(|own| &own.broker.address);
         own.unwrap_or_else(|| &parts().bootstrap)
     }

@@ -1,0 +1,51 @@
+"""Recomputes a history: `python3 -m reference.history BOOTSTRAP PREFIX [QUIET]`.
+
+Waits first until nothing has been appended for QUIET seconds (default 0: it does not wait). Says
+what was verified, counted, and what is broken; exits 1 if anything is.
+"""
+
+import multiprocessing
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+
+from .audit import TrustAudit, audited
+from .topics import opened
+
+PATIENCE = 240
+SHOWN = 20
+
+
+def main(bootstrap, prefix, quiet="0"):
+    """Audits every partition, then trust; the exit code."""
+    topics = opened(bootstrap, prefix)
+    topics.quiet(float(quiet), PATIENCE)
+    partitions = topics.partitions()
+    jobs = [(bootstrap, prefix, partition, partitions) for partition in range(partitions)]
+    # A Kafka client does not survive a fork.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(mp_context=fresh) as pool:
+        findings = list(pool.map(audited, jobs))
+    updates = [update for found in findings for update in found.updates]
+    trust = TrustAudit(topics, partitions).run(updates)
+    forwards = sum((found.forwards for found in findings), Counter())
+    forwarded = sum((found.forwarded for found in findings), Counter())
+    trust.same("forwards", forwards, forwarded)
+    return tell([*findings, trust])
+
+
+def tell(findings):
+    broken = [line for found in findings for line in found.broken]
+    for line in broken[:SHOWN]:
+        print(f"broken: {line[:600]}")
+    for name, what in (("dead letters by code", "codes"), ("first reasons", "reasons")):
+        counted = sum((getattr(found, what) for found in findings), Counter())
+        print(f"{name}: {dict(sorted(counted.items()))}")
+    verified = sum((found.verified for found in findings), Counter())
+    print(f"verified: {dict(sorted(verified.items()))}")
+    print(f"{len(broken)} broken")
+    return 1 if broken or not verified["decision parts"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

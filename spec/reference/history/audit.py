@@ -1,0 +1,291 @@
+"""What was put out, held against what must have come of the inputs."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from ..afterwards import Afterwards
+from ..avro import decode, encode, to_json
+from ..log import Record
+from ..rounds import Partition
+from .replay import INPUTS, Replay, tables_of
+from .topics import TABLES, opened
+
+OUTPUTS = ["rounds", "outcomes", "escalations", "dead-letters"]
+DECIDED = ["proposal_id", "resolution", "final", "decision", "decision_digest"]
+TAUGHT = ["trust_domain", "proposal_id", "result_id", "result", "corrects", "half_life", "ballots"]
+ASKED = ["proposal_id", "tier", "due", "package_digest", "approvals", "approvals_needed"]
+
+
+@dataclass
+class Findings:
+    """What was verified, counted; what is broken, and where."""
+
+    verified: Counter = field(default_factory=Counter)
+    broken: list = field(default_factory=list)
+    codes: Counter = field(default_factory=Counter)
+    reasons: Counter = field(default_factory=Counter)
+    updates: list = field(default_factory=list)
+    forwards: Counter = field(default_factory=Counter)
+    forwarded: Counter = field(default_factory=Counter)
+
+    def check(self, what, fits, where):
+        """Counts what fits; names what does not."""
+        if fits:
+            self.verified[what] += 1
+        else:
+            self.broken.append(f"{what}: {where}")
+
+    def same(self, what, expected, found):
+        """Compares what is said how often; anything lost, doubled or made up is broken."""
+        self.verified[what] += (expected & found).total()
+        for name, more in (("missing", expected - found), ("not to be", found - expected)):
+            self.broken += [f"{what} {name}: {key}" for key in more.elements()]
+
+
+class Audit:
+    """One partition's."""
+
+    def __init__(self, topics, partition, partitions):
+        self.topics, self.schemas = topics, topics.schemas
+        self.partition, self.partitions = partition, partitions
+        self.findings = Findings()
+
+    def run(self):
+        places = [(topic, self.partition) for topic in INPUTS + OUTPUTS]
+        places += [(topic, 0) for topic in TABLES]
+        found = self.topics.read(places)
+        inputs = [found[topic, self.partition] for topic in INPUTS]
+        published = {topic: found[topic, self.partition] for topic in OUTPUTS}
+        tables = tables_of(self.schemas, found)
+        openings, letters = self.openings(published["rounds"]), self.letters(published)
+        self.pins(openings, tables)
+        outcomes = self.outcomes(published["outcomes"])
+        replay = Replay(
+            self.schemas,
+            self.partition,
+            self.partitions,
+            tables,
+            chosen(openings, letters),
+        )
+        replay.run(inputs, self.early(outcomes))
+        self.compare_outcomes(replay, outcomes, openings)
+        self.compare_rest(replay, published, letters, inputs)
+        return self.findings
+
+    # What was put out
+
+    def body(self, kind, stored):
+        schema = self.schemas[kind]
+        return schema.decode(schema.unframe(stored.value))
+
+    def head(self, kind, stored, count):
+        """The first fields of a record."""
+        schema = self.schemas[kind]
+        datum, at, value = schema.unframe(stored.value), 0, {}
+        for part in schema.root["fields"][:count]:
+            value[part["name"]], at = decode(part["type"], datum, at)
+        return value
+
+    def openings(self, rounds):
+        """{proposal id: opening}, and `state` as the last record has it."""
+        openings = {}
+        for stored in rounds:
+            if stored.value is None:
+                continue
+            head = self.head("Round", stored, 3)
+            opening = dict(head["opening"], proposal=None)
+            known = openings.get(head["proposal_id"])
+            again = known is None or known == dict(opening, state=known["state"])
+            self.findings.check("openings kept", again, f"{head['proposal_id']} opened anew")
+            openings[head["proposal_id"]] = dict(opening, state=head["state"])
+        return openings
+
+    def letters(self, published):
+        return [self.body("DeadLetter", stored) for stored in published["dead-letters"]]
+
+    def outcomes(self, records):
+        """{(proposal id, resolution): records}."""
+        found = defaultdict(list)
+        for stored in records:
+            head = self.head("Outcome", stored, 2)
+            found[head["proposal_id"], head["resolution"]].append(stored)
+        return found
+
+    def early(self, outcomes):
+        """{proposal id: closing offset} of rounds that closed early."""
+        closings = {}
+        for (pid, resolution), records in outcomes.items():
+            coordinates = self.body("Outcome", records[0])["coordinates"]
+            if resolution == 1 and coordinates["closed_early"]:
+                closings[pid] = coordinates["closing_offset"]
+        return closings
+
+    # Comparing
+
+    def pins(self, openings, tables):
+        """Pins never go back, and name what was there."""
+        before = {"agents": -1, "policies": -1, "trust": -1}
+        for pid, opening in sorted(openings.items(), key=lambda o: o[1]["proposal_offset"]):
+            pins, ends = opening["pins"], tables.pins()
+            fits = all(before[table] <= pins[table] <= ends[table] for table in pins)
+            self.findings.check("pins", fits, f"{pid}: {pins} after {before}, of {ends}")
+            before = pins
+
+    def compare_outcomes(self, replay, outcomes, openings):
+        expected = {(o["proposal_id"], o["resolution"]): o for o in replay.results.get("outcome", [])}
+        for key in outcomes.keys() - expected.keys():
+            self.findings.broken.append(f"outcomes not to be: {key}")
+        for key, outcome in expected.items():
+            records = outcomes.get(key, [])
+            if len(records) != 1:
+                self.findings.broken.append(f"outcomes: {len(records)} of {key}")
+                continue
+            self.findings.reasons.update(outcome["decision"]["reasons"][:1])
+            self.compare_outcome(key, outcome, records[0], openings.get(key[0]), replay)
+
+    def compare_outcome(self, key, outcome, stored, opening, replay):
+        schema = self.schemas["Outcome"]
+        datum = schema.unframe(stored.value)
+        parts = [part for part in schema.root["fields"] if part["name"] in DECIDED]
+        bytes_ = b"".join(encode(part["type"], outcome[part["name"]]) for part in parts)
+        if not datum.startswith(bytes_):
+            differ = "; ".join(differences(outcome["decision"], schema.decode(datum)["decision"]))
+            self.findings.broken.append(f"decision parts: {key}: {differ}")
+            return
+        self.findings.verified["decision parts"] += 1
+        round_ = replay.rounds[key[0]]
+        coordinates = schema.decode(datum)["coordinates"]
+        expected = {name: outcome[name] for name in outcome if name in coordinates}
+        expected |= {"pins": round_.pins, "deadline": round_.deadline}
+        expected |= {"proposal_time": round_.time, "partition": self.partition}
+        found = {name: coordinates[name] for name in expected}
+        self.findings.check(
+            "coordinates", found == expected, f"{key}: {differences(expected, found)}"
+        )
+        committed = opening is not None and opening["pins"] == coordinates["pins"]
+        self.findings.check("pins committed", committed, f"{key}: opened as {opening}")
+
+    def compare_rest(self, replay, published, letters, inputs):
+        refused = Counter(
+            (x["topic"], x["offset"], x["reason"]) for x in replay.results.get("dead_letter", [])
+        )
+        found = Counter((x["topic"], x["offset"], x["reason"]) for x in letters)
+        self.findings.same("dead letters", refused, found)
+        self.findings.codes.update(x["reason"] for x in letters)
+        asked = Counter(said(x, ASKED) for x in replay.results.get("escalation", []))
+        packages = (self.body("DecisionPackage", x) for x in published["escalations"])
+        self.findings.same("packages", asked, Counter(asked_of(x) for x in packages))
+        states = {pid: round_.state for pid, round_ in replay.rounds.items()}
+        kept = {pid: o["state"] for pid, o in self.openings(published["rounds"]).items()}
+        self.findings.same("rounds", Counter(states.items()), Counter(kept.items()))
+        self.findings.updates = replay.results.get("trust_update", [])
+        self.account(replay, inputs)
+
+    def account(self, replay, inputs):
+        """Nothing waits for ever, and what was misplaced went where it belongs."""
+        for record in replay.left():
+            self.findings.broken.append(f"inputs: {record.topic} {record.offset} waits still")
+        for forward in replay.results.get("forward", []):
+            origin = f"{self.partition}:{forward['offset']}"
+            self.findings.forwards[forward["topic"], forward["partition"], origin] += 1
+        for stored in (stored for records in inputs for stored in records):
+            self.findings.verified["inputs"] += stored.value is not None
+            if stored.origin() is not None:
+                place = (stored.topic, self.partition, stored.origin())
+                self.findings.forwarded[place] += 1
+
+
+def audited(job):
+    """The findings of one partition, in a process of its own."""
+    bootstrap, prefix, partition, partitions = job
+    return Audit(opened(bootstrap, prefix), partition, partitions).run()
+
+
+class TrustAudit:
+    """The trust updates, in their order, and the scores that follow."""
+
+    def __init__(self, topics, partitions):
+        self.topics, self.schemas, self.partitions = topics, topics.schemas, partitions
+        self.findings = Findings()
+
+    def run(self, expected):
+        places = [("trust-updates", p) for p in range(self.partitions)]
+        found = self.topics.read([*places, ("trust", 0)])
+        wanted = Counter(said(update, TAUGHT) for update in expected)
+        updates, scores = Counter(), {}
+        for place in places:
+            folder = Folder(self.schemas, place[1], self.partitions)
+            for stored in found[place]:
+                update = self.schemas["TrustUpdate"].decode(stored.value[10:])
+                updates[said(update, TAUGHT)] += 1
+                scores |= folder.scores(stored, update)
+        self.findings.same("trust updates", wanted, updates)
+        self.compare(scores, found["trust", 0])
+        return self.findings
+
+    def compare(self, scores, records):
+        for stored in records:
+            score = self.schemas["TrustScore"].decode(stored.value[10:])
+            expected = scores.pop(place_of(score), None)
+            self.findings.check(
+                "trust scores",
+                expected == score,
+                f"{place_of(score)}: {differences(expected or {}, score)}",
+            )
+        self.findings.broken += [f"trust scores missing: {place}" for place in scores]
+
+
+class Folder(Partition):
+    """A partition that only folds."""
+
+    def scores(self, stored, update):
+        """{where it comes from: score} of one update."""
+        record = Record("trust-updates", stored.offset, stored.timestamp, stored.key)
+        record.body, self.out = update, []
+        Afterwards.fold(self, record)
+        return {place_of(score): score for _, score in self.out if "trust" in score}
+
+
+def place_of(score):
+    names = ("trust_domain", "agent_id", "update_partition", "update_offset")
+    return tuple(score[name] for name in names)
+
+
+def chosen(openings, letters):
+    """{offset of a proposal: what whoever judged it had read}."""
+    read = {}
+    for letter in letters:
+        if letter["topic"] == "proposals":
+            read[letter["offset"]] = (letter["judged_by"], 0)
+    for opening in openings.values():
+        read[opening["proposal_offset"]] = (opening["pins"], opening["responses_time"])
+    return read
+
+
+def said(value, names):
+    """Some fields of a value, so that they can be counted."""
+    return tuple((name, hashable(value[name])) for name in names)
+
+
+def asked_of(package):
+    approvals = [judged["reviewer"] for judged in package["approvals"]]
+    return said(dict(package, approvals=approvals), ASKED)
+
+
+def hashable(value):
+    return repr(to_json(value)) if isinstance(value, (dict, list, bytes)) else value
+
+
+def differences(expected, found, where=""):
+    """What differs, a text each."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        names = sorted(expected.keys() | found.keys())
+        parts = (differences(expected.get(n), found.get(n), f"{where}.{n}") for n in names)
+        return [text for part in parts for text in part]
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = enumerate(zip(expected, found))
+        parts = (differences(one, other, f"{where}[{at}]") for at, (one, other) in pairs)
+        return [text for part in parts for text in part]
+    if expected == found:
+        return []
+    return [f"{where[1:]} should be {to_json(expected)}, is {to_json(found)}"]

@@ -1,0 +1,497 @@
+//! A random history: rounds of every kind, with everything that can go wrong with them, while the
+//! tables move, people decide and results come in. Everything but the time comes from a seed.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate::clock::{Clock as _, System};
+use quorate::engine::CONTROL_HEADER;
+use quorate::transport::kafka::{Appender, Reader, Schemas, Start};
+use quorate::wire::{Codec, Record, partition_of};
+use quorate_core::ids::{Digest, Offset, Timestamp};
+use quorate_core::records::{
+    Action, Basis, Control, Decision, DecisionPackage, DecisionVerdict, Parameter, Proposal,
+    Response, Result as Report, ResultKind, Stakes, Verdict,
+};
+use quorate_core::topic::Topic;
+
+use super::House;
+use super::load::Random;
+use world::{DOMAINS, POLICIES, World};
+
+/// How often a table moves, in milliseconds.
+const MOVES_EVERY: i64 = 200;
+/// How long people may still be asked after the last round was opened, in milliseconds.
+const AFTERWARDS: i64 = 7_000;
+
+struct Entry {
+    topic: Topic,
+    partition: i32,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    control: bool,
+}
+
+/// What was appended, counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Appended {
+    /// Rounds proposed.
+    pub(crate) rounds: usize,
+    /// Records of inputs.
+    pub(crate) inputs: usize,
+    /// Records of tables.
+    pub(crate) moves: usize,
+}
+
+/// A history in the making.
+pub(crate) struct History {
+    appender: Appender,
+    operator: Appender,
+    packages: Reader,
+    codec: Arc<Codec>,
+    partitions: i32,
+    random: Random,
+    world: World,
+    waiting: BTreeMap<(i64, u64), Entry>,
+    scheduled: u64,
+    appended: Appended,
+}
+
+/// What is said about a round.
+struct Said<'a> {
+    id: &'a str,
+    proposer: &'a str,
+    proposed: i64,
+    deadline: i64,
+    digest: Digest,
+}
+
+impl History {
+    /// Topics with so many partitions and the tables as they are at first, and a history on them.
+    pub(crate) fn begin(partitions: i32, random: &mut Random) -> (House, Self) {
+        let agents = world::agents(random);
+        let house = House::with(partitions.unsigned_abs(), &agents, POLICIES);
+        let connection = house.connection();
+        let packages = Reader::open(&connection).unwrap();
+        let places = (0..partitions).map(|p| (Topic::Escalations, p, Start::Beginning));
+        packages.go_to(&places.collect::<Vec<_>>()).unwrap();
+        let history = Self {
+            appender: Appender::open(&connection).unwrap(),
+            operator: Appender::open(&connection).unwrap(),
+            packages,
+            codec: Arc::clone(Schemas::load(&connection).unwrap().codec()),
+            partitions,
+            world: World::of(random.fork(), &agents),
+            random: random.fork(),
+            waiting: BTreeMap::new(),
+            scheduled: 0,
+            appended: Appended::default(),
+        };
+        (house, history)
+    }
+
+    /// Opens so many rounds, so many a second, and appends all that is to come of them.
+    pub(crate) fn run(mut self, rounds: usize, a_second: i64) -> Appended {
+        let started = System.now().0;
+        let (mut moved, mut last) = (started, started);
+        loop {
+            let now = System.now().0;
+            while self.appended.rounds < rounds && self.due(now - started, a_second) {
+                self.round(now);
+                last = now;
+            }
+            if now > moved + MOVES_EVERY && self.appended.rounds < rounds {
+                self.move_tables(now);
+                moved = now;
+            }
+            while let Some(stored) = self.packages.next(Duration::ZERO).unwrap() {
+                let value = stored.value.unwrap();
+                let (package, _) = self.codec.decode::<DecisionPackage>(&value).unwrap();
+                self.decide(now, &package);
+            }
+            let later = self.waiting.split_off(&(now + 1, 0));
+            for entry in std::mem::replace(&mut self.waiting, later).into_values() {
+                self.append(&entry);
+            }
+            let _under_way = self.appender.is_waiting();
+            if self.appended.rounds == rounds && now > last + AFTERWARDS && self.waiting.is_empty()
+            {
+                self.appender.settle().unwrap();
+                return self.appended;
+            }
+            // The pace of a history, nothing that is waited for.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn due(&self, millis: i64, a_second: i64) -> bool {
+        i64::try_from(self.appended.rounds).unwrap() * 1_000 <= millis * a_second
+    }
+
+    fn append(&mut self, entry: &Entry) {
+        let headers = [(CONTROL_HEADER, &b"1"[..])];
+        let headers = if entry.control { &headers[..] } else { &[] };
+        let (key, value) = (entry.key.as_deref(), entry.value.as_deref());
+        self.appender
+            .append(entry.topic, entry.partition, key, value, headers)
+            .unwrap();
+        self.appended.inputs += 1;
+    }
+
+    fn at(&mut self, at: i64, entry: Entry) {
+        self.scheduled += 1;
+        self.waiting.insert((at, self.scheduled), entry);
+    }
+
+    /// Appends a value at a time: where its key belongs, or sometimes elsewhere.
+    fn value(&mut self, at: i64, topic: Topic, key: &str, value: Vec<u8>) {
+        let right = partition_of(key.as_bytes(), self.partitions);
+        let astray = i32::from(self.random.percent(3));
+        let entry = Entry {
+            topic,
+            partition: (right + astray) % self.partitions,
+            key: Some(key.as_bytes().to_vec()),
+            value: Some(value),
+            control: false,
+        };
+        self.at(at, entry);
+    }
+
+    /// The same for a record; sometimes twice, sometimes with something wrong with its bytes.
+    fn record<T: Record>(&mut self, at: i64, topic: Topic, key: &str, record: &T) {
+        let value = self.codec.encode(record).unwrap();
+        if self.random.percent(4) {
+            let again = at + self.random.within(1..3_000);
+            self.value(again, topic, key, value.clone());
+        }
+        let (key, value) = match self.random.within(0..200) {
+            0 => (key, value[..value.len() / 2].to_vec()),
+            1 => (
+                key,
+                [&[0xc3, 1, 9, 9, 9, 9, 9, 9, 9, 9], &value[5..]].concat(),
+            ),
+            2 => (key, [&value[..], b"more"].concat()),
+            3 => ("another", value),
+            4 => (key, b"nonsense".to_vec()),
+            5 => (key, [&value[..], &[0; 65 * 1024]].concat()),
+            _ => (key, value),
+        };
+        self.value(at, topic, key, value);
+    }
+
+    fn word(&mut self) -> String {
+        format!("{:016x}", self.random.next())
+    }
+
+    /// Mostly one of a few, so that there are ties; sometimes any, or none at all.
+    fn confidence(&mut self) -> f64 {
+        match self.random.within(0..200) {
+            0 => *self
+                .random
+                .one_of(&[f64::NAN, 1.000_001, -0.1, f64::INFINITY]),
+            1..120 => *self.random.one_of(&[0.5, 0.7, 0.9, 1.0]),
+            _ => self.random.within(0..1_000_001) as f64 / 1e6,
+        }
+    }
+
+    // The tables
+
+    fn move_tables(&mut self, now: i64) {
+        let change = self.world.change(&self.codec);
+        let (key, value) = (Some(change.key.as_bytes()), Some(&change.value[..]));
+        self.operator
+            .append(change.topic, 0, key, value, &[])
+            .unwrap();
+        let placed = self.operator.settle().unwrap();
+        self.appended.moves += 1;
+        let mut control = change.control.unwrap_or_else(|| self.unfounded());
+        if control.table_offset == Offset(0) {
+            control.table_offset = Offset(placed[0].offset);
+        }
+        let at = now + self.random.within(0..600);
+        self.order(at, &control);
+    }
+
+    /// An order that the table does not bear out, or that names nobody.
+    fn unfounded(&mut self) -> Control {
+        let agent = self.world.voter(&mut self.random);
+        match self.random.within(0..4) {
+            0 => world::control(None, None),
+            1 => world::control(None, Some("pay")),
+            2 => world::control(Some("nobody"), None),
+            _ => Control {
+                table_offset: Offset(1),
+                ..world::control(Some(&agent), None)
+            },
+        }
+    }
+
+    /// Tells every partition, not all at once.
+    fn order(&mut self, at: i64, control: &Control) {
+        let value = self.codec.encode(control).unwrap();
+        let key = self.random.percent(3).then(|| b"key".to_vec());
+        for partition in 0..self.partitions {
+            let entry = Entry {
+                topic: Topic::Responses,
+                partition,
+                key: key.clone(),
+                value: Some(value.clone()),
+                control: true,
+            };
+            let later = self.random.within(0..100);
+            self.at(at + later, entry);
+        }
+    }
+
+    // Rounds
+
+    /// Everything about one round, each with its time.
+    fn round(&mut self, now: i64) {
+        self.appended.rounds += 1;
+        let made = match self.random.within(0..200) {
+            0 => now - 2 * 86_400_000,
+            _ => now,
+        };
+        let mut id = self.random.id(Timestamp(made));
+        if self.random.percent(1) {
+            id.replace_range(14..15, "4");
+        }
+        let proposer = match self.random.within(0..100) {
+            0 => "nobody".to_owned(),
+            1..6 => "a0".to_owned(),
+            6..9 => self.world.voter(&mut self.random),
+            _ => self.world.active(&mut self.random),
+        };
+        let proposed = now + self.random.within(0..300);
+        let deadline = proposed + self.random.within(900..2_500);
+        let digest = self.propose(&id, &proposer, proposed, deadline);
+        let said = Said {
+            id: &id,
+            proposer: &proposer,
+            proposed,
+            deadline,
+            digest,
+        };
+        let lean = self.random.within(15..95);
+        for _ in 0..self.random.within(1..10) {
+            self.respond(&said, lean);
+        }
+        self.odds(&said);
+        if self.random.percent(60) {
+            self.report(&said);
+        }
+    }
+
+    fn propose(&mut self, id: &str, proposer: &str, at: i64, deadline: i64) -> Digest {
+        let deadline = match self.random.within(0..100) {
+            0 => Some(at - 1_000),
+            1 => Some(at + 8 * 86_400_000),
+            2..14 => None,
+            _ => Some(deadline),
+        };
+        let mut parameters = Vec::new();
+        if self.random.percent(70) {
+            let value = match self.random.within(0..10) {
+                0 => "much".to_owned(),
+                _ => self.random.within(1..1_000).to_string(),
+            };
+            let key = "amount".to_owned();
+            parameters.push(Parameter { key, value });
+        }
+        let stakes = [Stakes::Low, Stakes::Medium, Stakes::High, Stakes::Critical];
+        let act = ["act", "act", "act", "grant", "forbidden"];
+        let mut proposal = Proposal {
+            proposal_id: id.to_owned(),
+            proposer: proposer.to_owned(),
+            domain: (*self.random.one_of(&DOMAINS)).to_owned(),
+            action: Action {
+                r#type: (*self.random.one_of(&act)).to_owned(),
+                subject: format!("s{}", self.random.within(0..1_000)),
+                parameters,
+            },
+            summary: String::new(),
+            rationale: "because".to_owned(),
+            confidence: self.confidence(),
+            stakes: stakes[[0, 0, 0, 0, 0, 0, 0, 1, 2, 3][self.random.within(0..10) as usize]],
+            deadline: deadline.map(Timestamp),
+            supersedes: None,
+            labels: Vec::new(),
+        };
+        self.record(at, Topic::Proposals, id, &proposal);
+        let value = self.codec.encode(&proposal).unwrap();
+        let (_, digest) = self.codec.decode::<Proposal>(&value).unwrap();
+        if self.random.percent(3) {
+            proposal.summary = "another".to_owned();
+            let after = at + self.random.within(1..3_000);
+            self.record(after, Topic::Proposals, id, &proposal);
+        }
+        digest
+    }
+
+    fn respond(&mut self, said: &Said<'_>, lean: i64) {
+        let agent = match self.random.within(0..100) {
+            0 => "nobody".to_owned(),
+            1..8 => said.proposer.to_owned(),
+            _ => self.world.voter(&mut self.random),
+        };
+        let at = match self.random.within(0..100) {
+            0..6 => said.proposed - self.random.within(1..900),
+            6..16 => said.deadline + self.random.within(-40..40),
+            16..24 => said.deadline + self.random.within(40..1_500),
+            _ => self.random.within(said.proposed..said.deadline),
+        };
+        self.answer(said, &agent, lean, at);
+        if self.random.percent(8) {
+            let after = at + self.random.within(1..800);
+            self.answer(said, &agent, 100 - lean, after);
+        }
+    }
+
+    fn answer(&mut self, said: &Said<'_>, agent: &str, lean: i64, at: i64) {
+        let verdict = if self.random.percent(5) {
+            Verdict::Abstain
+        } else if self.random.percent(lean) {
+            Verdict::Endorse
+        } else {
+            Verdict::Challenge
+        };
+        let named = match self.random.within(0..100) {
+            0 => Some(Digest([7; 32])),
+            1..30 => Some(said.digest),
+            _ => None,
+        };
+        let reasoning = match self.random.within(0..200) {
+            0..3 => " ".to_owned(),
+            3 => "x".repeat(8 * 1_024 + 1),
+            _ => format!("{agent} looked"),
+        };
+        let evidence = if self.random.percent(1) { 17 } else { 1 };
+        let response = Response {
+            response_id: self.word().into(),
+            proposal_id: said.id.to_owned().into(),
+            proposal_digest: named,
+            agent_id: agent.to_owned().into(),
+            verdict,
+            confidence: self.confidence(),
+            reasoning: reasoning.into(),
+            evidence: vec!["seen".to_owned(); evidence],
+        };
+        self.record(at, Topic::Responses, said.id, &response);
+    }
+
+    /// What should not be there.
+    fn odds(&mut self, said: &Said<'_>) {
+        let at = self.random.within(said.proposed..said.deadline);
+        match self.random.within(0..60) {
+            0 => {
+                let id = self.random.id(Timestamp(at));
+                let about_nothing = Said { id: &id, ..*said };
+                self.answer(&about_nothing, "a1", 50, at);
+            }
+            1 => self.judge(at, said.id, Digest([1; 32]), "h0", DecisionVerdict::Approve),
+            2 => {
+                let result_id = self.word();
+                self.result(at, said.id, &result_id, ResultKind::Right, None);
+            }
+            3 => {
+                let id = self.random.id(Timestamp(at));
+                self.judge(at, &id, Digest([1; 32]), "h0", DecisionVerdict::Reject);
+            }
+            4 => {
+                let entry = Entry {
+                    topic: Topic::Responses,
+                    partition: 0,
+                    key: None,
+                    value: Some(b"nonsense".to_vec()),
+                    control: self.random.percent(50),
+                };
+                self.at(at, entry);
+            }
+            _ => {}
+        }
+    }
+
+    // Afterwards
+
+    /// What later turned out, sometimes corrected, and corrected again.
+    fn report(&mut self, said: &Said<'_>) {
+        let kinds = [
+            ResultKind::Right,
+            ResultKind::Right,
+            ResultKind::Wrong,
+            ResultKind::Unknown,
+        ];
+        let mut at = said.deadline + self.random.within(-100..3_500);
+        let mut named = None;
+        loop {
+            let result_id = self.word();
+            let kind = *self.random.one_of(&kinds);
+            self.result(at, said.id, &result_id, kind, named.as_deref());
+            if !self.random.percent(25) {
+                return;
+            }
+            at += self.random.within(100..1_500);
+            named = self.random.percent(85).then_some(result_id);
+        }
+    }
+
+    fn result(&mut self, at: i64, id: &str, result_id: &str, kind: ResultKind, of: Option<&str>) {
+        let reporter = match self.random.within(0..100) {
+            0..4 => self.world.voter(&mut self.random),
+            4..10 => format!("r{}", self.random.within(3..7)),
+            _ => format!("r{}", self.random.within(0..2)),
+        };
+        let result = Report {
+            result_id: result_id.to_owned(),
+            proposal_id: id.to_owned(),
+            reporter,
+            result: kind,
+            basis: Basis::Observed,
+            corrects: of.map(str::to_owned),
+            note: String::new(),
+        };
+        self.record(at, Topic::Results, id, &result);
+    }
+
+    /// People answer an escalation, most of them properly.
+    fn decide(&mut self, now: i64, package: &DecisionPackage) {
+        let id = package.proposal_id.to_string();
+        let verdicts = [
+            DecisionVerdict::Approve,
+            DecisionVerdict::Approve,
+            DecisionVerdict::Reject,
+            DecisionVerdict::SendBack,
+        ];
+        for _ in 0..self.random.within(0..4) {
+            let at = now + self.random.within(10..1_800);
+            let reviewer = match self.random.within(0..100) {
+                0..3 => self.world.voter(&mut self.random),
+                3..6 => "nobody".to_owned(),
+                _ => format!("h{}", self.random.within(0..6)),
+            };
+            let digest = if self.random.percent(3) {
+                Digest([2; 32])
+            } else {
+                package.package_digest
+            };
+            let verdict = *self.random.one_of(&verdicts);
+            self.judge(at, &id, digest, &reviewer, verdict);
+        }
+    }
+
+    fn judge(&mut self, at: i64, id: &str, digest: Digest, by: &str, verdict: DecisionVerdict) {
+        let decision = Decision {
+            decision_id: self.word(),
+            proposal_id: id.to_owned(),
+            package_digest: digest,
+            reviewer: by.to_owned(),
+            verdict,
+            reason_code: String::new(),
+            rationale: String::new(),
+        };
+        self.record(at, Topic::Decisions, id, &decision);
+    }
+}
