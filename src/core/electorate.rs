@@ -7,6 +7,7 @@
 use alloc::sync::Arc;
 
 use crate::domain;
+use crate::fault::{self, Fault};
 use crate::millionths::Millionths;
 use crate::records::{Agent, AgentStatus, Grant, Policy, Prior, Stakes, Start, TrustScore};
 use crate::trust::{NEWCOMER_A, NEWCOMER_B, State};
@@ -149,12 +150,12 @@ pub fn holds(agent: &Agent, domain: &str) -> bool {
 /// of two for one domain the first.
 #[must_use]
 pub fn closest<'a>(agent: &'a Agent, domain: &str) -> Option<&'a Grant> {
-    agent
-        .domains
-        .iter()
-        .filter(|grant| domain::covers(&grant.domain, domain))
-        .rev()
-        .max_by_key(|grant| grant.domain.len())
+    let covering = |grant: &&Grant| domain::covers(&grant.domain, domain);
+    let grants = agent.domains.iter().filter(covering).rev();
+    if fault::is_on(Fault::ShortestGrant) {
+        return grants.min_by_key(|grant| grant.domain.len());
+    }
+    grants.max_by_key(|grant| grant.domain.len())
 }
 
 /// The required domains an agent holds, one bit each.

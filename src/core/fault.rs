@@ -11,10 +11,45 @@ use core::sync::atomic::{AtomicU8, Ordering};
 pub enum Fault {
     /// A tie is listed as a margin not met.
     TieUnseen = 1,
+    /// A principal's or a model family's share is not capped.
+    CapsSkipped = 2,
+    /// The shortest grant that matches gives authority.
+    ShortestGrant = 3,
+    /// A weight is rounded up.
+    WeightRoundedUp = 4,
+    /// A response counts for a tenth of a second after the deadline.
+    LateCounted = 5,
+    /// The last response stands where the first should, and the first where the last should.
+    RevisionSwapped = 6,
+    /// A veto bars nothing.
+    VetoIgnored = 7,
+    /// The ballots of agents suspended by control count.
+    SuspendedCounted = 8,
+    /// A quorum is one of agents, whoever they belong to.
+    QuorumOfAgents = 9,
+    /// A track record never fades.
+    HalfLifeIgnored = 10,
+    /// Trust is the newest there is, whatever was pinned.
+    NewestTrust = 11,
+    /// A control record is obeyed without looking at the table.
+    ControlUnchecked = 12,
 }
 
 /// Every fault with the name it is chosen by.
-const NAMES: &[(&str, Fault)] = &[("tie-unseen", Fault::TieUnseen)];
+const NAMES: &[(&str, Fault)] = &[
+    ("tie-unseen", Fault::TieUnseen),
+    ("caps-skipped", Fault::CapsSkipped),
+    ("shortest-grant", Fault::ShortestGrant),
+    ("weight-rounded-up", Fault::WeightRoundedUp),
+    ("late-counted", Fault::LateCounted),
+    ("revision-swapped", Fault::RevisionSwapped),
+    ("veto-ignored", Fault::VetoIgnored),
+    ("suspended-counted", Fault::SuspendedCounted),
+    ("quorum-of-agents", Fault::QuorumOfAgents),
+    ("half-life-ignored", Fault::HalfLifeIgnored),
+    ("newest-trust", Fault::NewestTrust),
+    ("control-unchecked", Fault::ControlUnchecked),
+];
 
 static ON: AtomicU8 = AtomicU8::new(0);
 

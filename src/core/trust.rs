@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use crate::fault::{self, Fault};
 use crate::ids::{AgentId, Offset};
 use crate::millionths::{Millionths, ONE, Sum};
 use crate::records::{Lesson, ResultKind, Start, TrustScore, TrustUpdate, Verdict};
@@ -25,8 +26,12 @@ const NANO: f64 = 1e9;
 
 /// The weight of a ballot in millionths: ⌊authority × confidence × trust⌋, exactly.
 #[must_use]
-pub const fn weight(authority: Millionths, confidence: Millionths, trust: Millionths) -> u64 {
-    authority.get() * confidence.get() * trust.get() / (ONE * ONE)
+pub fn weight(authority: Millionths, confidence: Millionths, trust: Millionths) -> u64 {
+    let product = authority.get() * confidence.get() * trust.get();
+    if fault::is_on(Fault::WeightRoundedUp) {
+        return product.div_ceil(ONE * ONE);
+    }
+    product / (ONE * ONE)
 }
 
 /// An agent's record in one trust domain, in billionths.
@@ -89,7 +94,7 @@ impl State {
         let (a0, b0) = (float(self.a0) / NANO, float(self.b0) / NANO);
         let (mut a, mut b) = (float(self.a) / NANO, float(self.b) / NANO);
         let mut ln_m = float(self.ln_m) / NANO;
-        if let Some(half_life) = half_life.filter(|half_life| *half_life > 0) {
+        if let Some(half_life) = half_life.filter(fades) {
             let g = libm::exp(-core::f64::consts::LN_2 / f64::from(half_life));
             a = a0 + g * (a - a0);
             b = b0 + g * (b - b0);
@@ -258,6 +263,11 @@ const fn good(result: ResultKind) -> Option<bool> {
         ResultKind::Wrong => Some(false),
         ResultKind::Unknown => None,
     }
+}
+
+/// Whether a record fades with this half-life.
+fn fades(half_life: &i32) -> bool {
+    *half_life > 0 && !fault::is_on(Fault::HalfLifeIgnored)
 }
 
 /// What being right teaches: little where everybody knew.

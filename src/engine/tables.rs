@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_core::electorate::{self, Standing};
+use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{AgentId, Offset, Timestamp};
 use quorate_core::policy;
 use quorate_core::records::{Agent, Pins, Policy, Start, TrustScore};
@@ -171,7 +172,11 @@ impl Tables {
     }
 
     fn score(&self, trust_domain: &str, agent: &str, pin: Offset) -> Option<&Arc<TrustScore>> {
-        as_of(self.scores.get(trust_domain)?.get(agent)?, pin)
+        let versions = self.scores.get(trust_domain)?.get(agent)?;
+        if fault::is_on(Fault::NewestTrust) {
+            return versions.last().map(|(_, score)| score);
+        }
+        as_of(versions, pin)
     }
 
     fn inherited(&self, agent: &Agent, trust_domain: &str, pins: Pins) -> Option<Start> {

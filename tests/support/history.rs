@@ -64,6 +64,7 @@ pub(crate) struct History {
 struct Said<'a> {
     id: &'a str,
     proposer: &'a str,
+    domain: &'a str,
     proposed: i64,
     deadline: i64,
     digest: Digest,
@@ -267,8 +268,10 @@ impl History {
         };
         let proposed = now + self.random.within(0..300);
         let deadline = proposed + self.random.within(900..2_500);
-        let digest = self.propose(&id, &proposer, proposed, deadline);
+        let domain = *self.random.one_of(&DOMAINS);
+        let digest = self.propose(&id, &proposer, domain, proposed, deadline);
         let said = Said {
+            domain,
             id: &id,
             proposer: &proposer,
             proposed,
@@ -276,7 +279,7 @@ impl History {
             digest,
         };
         let lean = self.random.within(15..95);
-        for _ in 0..self.random.within(1..10) {
+        for _ in 0..self.random.within(1..11) {
             self.respond(&said, lean);
         }
         self.odds(&said);
@@ -285,7 +288,14 @@ impl History {
         }
     }
 
-    fn propose(&mut self, id: &str, proposer: &str, at: i64, deadline: i64) -> Digest {
+    fn propose(
+        &mut self,
+        id: &str,
+        proposer: &str,
+        domain: &str,
+        at: i64,
+        deadline: i64,
+    ) -> Digest {
         let deadline = match self.random.within(0..100) {
             0 => Some(at - 1_000),
             1 => Some(at + 8 * 86_400_000),
@@ -301,12 +311,24 @@ impl History {
             let key = "amount".to_owned();
             parameters.push(Parameter { key, value });
         }
-        let stakes = [Stakes::Low, Stakes::Medium, Stakes::High, Stakes::Critical];
-        let act = ["act", "act", "act", "grant", "forbidden"];
+        let stakes = match self.random.within(0..10) {
+            0 | 1 => vec![Stakes::Medium, Stakes::High, Stakes::Critical],
+            _ => vec![Stakes::Low],
+        };
+        let act = [
+            "act",
+            "act",
+            "act",
+            "act",
+            "act",
+            "grant",
+            "grant",
+            "forbidden",
+        ];
         let mut proposal = Proposal {
             proposal_id: id.to_owned(),
             proposer: proposer.to_owned(),
-            domain: (*self.random.one_of(&DOMAINS)).to_owned(),
+            domain: domain.to_owned(),
             action: Action {
                 r#type: (*self.random.one_of(&act)).to_owned(),
                 subject: format!("s{}", self.random.within(0..1_000)),
@@ -315,7 +337,7 @@ impl History {
             summary: String::new(),
             rationale: "because".to_owned(),
             confidence: self.confidence(),
-            stakes: stakes[[0, 0, 0, 0, 0, 0, 0, 1, 2, 3][self.random.within(0..10) as usize]],
+            stakes: *self.random.one_of(&stakes),
             deadline: deadline.map(Timestamp),
             supersedes: None,
             labels: Vec::new(),
@@ -335,7 +357,8 @@ impl History {
         let agent = match self.random.within(0..100) {
             0 => "nobody".to_owned(),
             1..8 => said.proposer.to_owned(),
-            _ => self.world.voter(&mut self.random),
+            8..25 => self.world.voter(&mut self.random),
+            _ => self.world.expert(&mut self.random, said.domain),
         };
         let at = match self.random.within(0..100) {
             0..6 => said.proposed - self.random.within(1..900),

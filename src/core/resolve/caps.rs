@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::count::Counted;
 use crate::electorate::Standing;
+use crate::fault::{self, Fault};
 use crate::millionths::{Millionths, ONE};
 use crate::records::Policy;
 
@@ -61,6 +62,9 @@ impl Cap {
 
 /// Replaces each ballot's whole weight by its capped one.
 pub(super) fn apply(policy: &Policy, voices: &mut [Counted<'_>]) {
+    if fault::is_on(Fault::CapsSkipped) {
+        return;
+    }
     for weights in Cap::ALL
         .map(|cap| capped(cap, policy, voices))
         .into_iter()

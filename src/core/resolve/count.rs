@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Case, Voice, caps};
+use crate::fault::{self, Fault};
 use crate::millionths::Millionths;
 use crate::records::{Ballot, Uncounted, Verdict};
 use crate::trust;
@@ -85,13 +86,18 @@ pub(super) fn weights(voices: &[Counted<'_>], verdict: Verdict) -> Vec<u64> {
         .collect()
 }
 
+/// Whether a fault lets the suspended count.
+fn is_unheeded() -> bool {
+    fault::is_on(Fault::SuspendedCounted)
+}
+
 /// A voice with its whole weight. One of an observer is none whether suspended or not.
 pub(super) fn uncapped<'a>(case: &Case<'a>, voice: &'a Voice, control: Control) -> Counted<'a> {
     let standing = &voice.standing;
     let observes = voice.agent_id == *case.proposer && !case.policy.proposer_counts;
     let reason = if observes || !standing.qualified {
         Some(Uncounted::Observer)
-    } else if voice.suspended && control == Control::Obeyed {
+    } else if voice.suspended && control == Control::Obeyed && !is_unheeded() {
         Some(Uncounted::Suspended)
     } else {
         None

@@ -149,7 +149,9 @@ impl<'a> Tally<'a> {
         let is_silent = numbers.weight == 0;
         let responders_needed = usize::try_from(policy.min_responders).unwrap_or(0);
         let wanted = u128::from(policy.min_confidence.get()) * u128::from(numbers.weight);
-        let is_vetoed = numbers.carries == Status::Approved && numbers.vetoes > 0;
+        let is_vetoed = numbers.carries == Status::Approved
+            && numbers.vetoes > 0
+            && !fault::is_on(Fault::VetoIgnored);
         [
             (Reason::InputLost, self.case.input_lost),
             (Reason::Suspended, self.suspended),
@@ -177,11 +179,19 @@ impl<'a> Tally<'a> {
             carries: self.margin.carries(),
             weight: self.endorse + self.challenge,
             certainty: self.certainty,
-            responders: self.principals.len(),
+            responders: self.responders(),
             is_missing: self.required.contains(&0),
             vetoes: self.vetoes,
             is_tie: self.endorse == self.challenge && !fault::is_on(Fault::TieUnseen),
         }
+    }
+
+    /// Principals other than the proposer's of whom somebody speaks.
+    fn responders(&self) -> usize {
+        if fault::is_on(Fault::QuorumOfAgents) {
+            return self.principals.values().sum();
+        }
+        self.principals.len()
     }
 
     fn numbers_without(&self, counted: &Counted<'a>) -> Numbers {
@@ -194,7 +204,7 @@ impl<'a> Tally<'a> {
             carries: self.margin.carries_without(verdict, counted.weight),
             weight: self.endorse + self.challenge - counted.weight,
             certainty: self.certainty - certainty(counted),
-            responders: self.principals.len() - usize::from(is_last_of_principal),
+            responders: self.responders() - usize::from(is_last_of_principal),
             is_missing: self.required.iter().enumerate().any(is_missed),
             vetoes: self.vetoes - usize::from(vetoes(counted)),
             is_tie: false,

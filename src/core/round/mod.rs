@@ -15,7 +15,7 @@ mod open;
 mod settlement;
 
 pub use escalation::{Decided, TIERS_MAX, TimedOut, decide, due, second_part, time_out};
-pub use open::{Heard, OpenRound, Said, check_proposer, check_speaker, check_time};
+pub use open::{Heard, OpenRound, Said, check_proposer, check_speaker, check_time, late};
 pub use settlement::{Reported, must_wait, reporter_allowed, settle};
 
 use crate::ids::{Millis, Timestamp};

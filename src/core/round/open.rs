@@ -9,7 +9,8 @@ use core::borrow::Borrow;
 use super::{OBSERVERS_MAX, ORPHAN_GRACE, QUALIFIED_MAX, SUPERSEDED_MAX};
 use crate::early;
 use crate::electorate::Standing;
-use crate::ids::{AgentId, Digest, ProposalId, Timestamp};
+use crate::fault::{self, Fault};
+use crate::ids::{AgentId, Digest, Millis, ProposalId, Timestamp};
 use crate::millionths::Millionths;
 use crate::package::Words;
 use crate::records::{
@@ -124,10 +125,19 @@ pub fn check_time(opening: &Opening, at: Timestamp) -> Result<(), Reject> {
     if opening.proposal_time > at.plus(ORPHAN_GRACE) {
         return Err(Reject::UnknownProposal);
     }
-    if at > opening.deadline {
+    if late(at) > opening.deadline {
         return Err(Reject::RoundClosed);
     }
     Ok(())
+}
+
+/// What a stream time is held against deadlines as: itself, but for a fault.
+#[must_use]
+pub fn late(at: Timestamp) -> Timestamp {
+    if fault::is_on(Fault::LateCounted) {
+        return at.plus(Millis(-100));
+    }
+    at
 }
 
 impl OpenRound {
@@ -268,9 +278,11 @@ impl OpenRound {
             seat.said = said;
             return;
         }
-        let replaced = match self.policy.revision {
-            Revision::Last => core::mem::replace(&mut seat.said, said).digest,
-            Revision::First => said.digest,
+        let is_last = self.policy.revision == Revision::Last;
+        let replaced = if is_last != fault::is_on(Fault::RevisionSwapped) {
+            core::mem::replace(&mut seat.said, said).digest
+        } else {
+            said.digest
         };
         if seat.superseded.len() < SUPERSEDED_MAX {
             seat.superseded.push(replaced);

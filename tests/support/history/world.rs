@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use quorate::wire::{Codec, files, seal_policy};
+use quorate_core::domain;
 use quorate_core::ids::{AgentId, Offset};
 use quorate_core::millionths::Millionths;
 use quorate_core::records::{Agent, AgentStatus, Control, Grant, Mode, Policy, Revision};
@@ -228,6 +229,18 @@ impl World {
         random
             .one_of(&ids.filter(|id| id.starts_with('a')).collect::<Vec<_>>())
             .to_string()
+    }
+
+    /// One that may speak and is granted something there, if it is easily found.
+    pub(super) fn expert(&self, random: &mut Random, domain: &str) -> String {
+        let covers = |grant: &Grant| domain::covers(&grant.domain, domain);
+        for _ in 0..8 {
+            let id = self.active(random);
+            if self.agents[&id].domains.iter().any(covers) {
+                return id;
+            }
+        }
+        self.active(random)
     }
 
     /// How the tables move next.
