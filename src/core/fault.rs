@@ -33,6 +33,14 @@ pub enum Fault {
     NewestTrust = 11,
     /// A control record is obeyed without looking at the table.
     ControlUnchecked = 12,
+    /// Each start takes a transactional id of its own, and offsets are committed as by a stranger.
+    FencingOff = 20,
+    /// A producer is kept after a commit that may have been asked for twice.
+    ProducerKept = 21,
+    /// Responses that wait for their proposals do not hold the low-water offset back.
+    OrphansForgotten = 22,
+    /// What restoring a partition leads to is put out again.
+    RestoreSpeaks = 23,
 }
 
 /// Every fault with the name it is chosen by.
@@ -49,6 +57,10 @@ const NAMES: &[(&str, Fault)] = &[
     ("half-life-ignored", Fault::HalfLifeIgnored),
     ("newest-trust", Fault::NewestTrust),
     ("control-unchecked", Fault::ControlUnchecked),
+    ("fencing-off", Fault::FencingOff),
+    ("producer-kept", Fault::ProducerKept),
+    ("orphans-forgotten", Fault::OrphansForgotten),
+    ("restore-speaks", Fault::RestoreSpeaks),
 ];
 
 static ON: AtomicU8 = AtomicU8::new(0);

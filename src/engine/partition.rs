@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{AgentId, Bytes, Offset, Timestamp};
 use quorate_core::records::{DeadLetter, Pins, TrustScore};
 use quorate_core::reject::Reject;
@@ -324,7 +325,9 @@ impl Partition {
             let kept = match topic {
                 Topic::Responses => {
                     let gap = self.lost.map(|lost| lost.place());
-                    let waiting = earlier(self.rounds.first_heard(), self.orphans.first());
+                    let forgotten = fault::is_on(Fault::OrphansForgotten);
+                    let orphan = self.orphans.first().filter(|_| !forgotten);
+                    let waiting = earlier(self.rounds.first_heard(), orphan);
                     earlier(earlier(waiting, gap), self.lead.first())
                 }
                 Topic::Decisions => self.decisions.front().map(|kept| (kept.offset, kept.time)),

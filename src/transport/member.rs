@@ -231,7 +231,7 @@ impl<'a, L: Log> Member<'a, L> {
         let is_last = matches!(step, Step::Indexed);
         let outputs = slot.restore(self.follower.tables(), step)?;
         let is_live = slot.live;
-        slot.dirty |= !outputs.is_empty();
+        slot.dirty |= was_live && !outputs.is_empty();
         outputs
             .iter()
             .try_for_each(|output| self.put(partition, output))?;
