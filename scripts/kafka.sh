@@ -5,6 +5,8 @@
 # KAFKA_SECURED=DIR adds listeners under SSL, SASL_SSL and SASL_PLAINTEXT, whose addresses are printed
 # after the first; DIR/server.properties says what they need, DIR/users who there is, a line each as
 # `kafka-storage format --add-scram` takes it.
+# KAFKA_AGAIN=1 starts it where it ran in DIR before, on the same ports and with the same data; DIR/pid
+# has its process id. KAFKA_FORGETS_AFTER=MS is how long a broker that was killed counts as there.
 # Prints `HOST:PORT` once it takes connections, then runs until its standard input ends, so that it
 # cannot outlive whoever started it. Jars are kept in $QUORATE_CACHE (default: .cache).
 set -euo pipefail
@@ -52,14 +54,21 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 auto.create.topics.enable=false
+broker.session.timeout.ms=${KAFKA_FORGETS_AFTER:-9000}
+broker.heartbeat.interval.ms=$((${KAFKA_FORGETS_AFTER:-9000} / 4))
 PROPERTIES
   [ -z "${KAFKA_SECURED:-}" ] || cat "$KAFKA_SECURED/server.properties"
 }
 
 start() {
   local port controller listener user users=() secured=
-  port=$(free_port)
-  controller=$(free_port)
+  if [ -n "${KAFKA_AGAIN:-}" ]; then
+    read -r port controller < "$dir/ports"
+  else
+    port=$(free_port)
+    controller=$(free_port)
+    echo "$port $controller" > "$dir/ports"
+  fi
   address=127.0.0.1:$port
   if [ -n "${KAFKA_SECURED:-}" ]; then
     for listener in SSL SASL_SSL SASL_PLAINTEXT; do
@@ -74,6 +83,7 @@ start() {
     > "$dir/format.log" 2>&1 || { tail -5 "$dir/format.log" >&2; exit 1; }
   launch "$dir/kafka.log" java -Xms256m -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
     -cp "$libs/*" kafka.Kafka "$dir/server.properties"
+  echo "$child" > "$dir/pid"
   ready() { local first=${address%% *}; (echo > "/dev/tcp/${first/://}") 2> /dev/null; }
 }
 

@@ -1,5 +1,7 @@
 //! A steady load of rounds, as agents of every kind would make it: most answer in time, some late,
-//! twice, with nonsense, or on the wrong partition. Everything but the time comes from a seed.
+//! twice, with nonsense, or on the wrong partition. Results follow, people decide what escalates,
+//! and all the while an operator grants, changes policies, suspends and resumes. Everything but the
+//! time comes from a seed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,15 +12,20 @@ use quorate::clock::{Clock as _, System};
 use quorate::transport::kafka::{Appender, Schemas};
 use quorate::wire::{Codec, partition_of};
 use quorate_core::ids::{ProposalId, Timestamp};
-use quorate_core::records::{Action, Proposal, Response, Stakes, Verdict};
+use quorate_core::records::{
+    Action, Basis, Proposal, Response, Result as Report, ResultKind, Stakes, Verdict,
+};
 use quorate_core::topic::Topic;
 
 use super::House;
+use super::desk::{Operator, Reviewer};
 
 /// How often a round is opened, in milliseconds.
 const EVERY: i64 = 32;
 /// Agents that may answer.
-const AGENTS: usize = 24;
+pub(super) const AGENTS: usize = 24;
+/// How often the operator does something, in milliseconds.
+const ORDER_EVERY: i64 = 700;
 
 /// Numbers that follow from a seed (splitmix64).
 #[derive(Clone, Debug)]
@@ -32,6 +39,11 @@ impl Random {
         let seed = named.unwrap_or_else(|| System.now().0.unsigned_abs());
         eprintln!("{test}: QUORATE_TEST_SEED={seed}");
         Self(seed)
+    }
+
+    /// What would make these anew.
+    pub(crate) const fn seed(&self) -> u64 {
+        self.0
     }
 
     /// Others, that follow from these.
@@ -85,22 +97,48 @@ pub(crate) fn agents() -> String {
         )
     };
     let voters: String = (0..AGENTS).map(voter).collect();
-    format!("[[agent]]\nagent_id = \"desk\"\n\n{voters}")
+    format!("[[agent]]\nagent_id = \"desk\"\n\n{voters}{PEOPLE}")
 }
 
-/// The policy their rounds are resolved under.
+/// Those who decide, and a source of results.
+const PEOPLE: &str = r#"
+[[agent]]
+agent_id = "rita"
+kind = "HUMAN"
+reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
+
+[[agent]]
+agent_id = "max"
+kind = "HUMAN"
+reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
+
+[[agent]]
+agent_id = "ledger"
+kind = "REPORTER"
+"#;
+
+/// The policies their rounds are resolved under; some close as soon as nobody could change them.
 pub(crate) const POLICIES: &str = r#"
 [[policy]]
 pattern = "pay"
 proposer_counts = false
 max_open_per_proposer = 1000000
+
+[[policy]]
+pattern = "pay.fast"
+trust_domain = "pay"
+revision = "first"
+early_close = true
+proposer_counts = false
+max_open_per_proposer = 1000000
 "#;
 
-struct Entry {
-    topic: Topic,
-    partition: i32,
-    key: String,
-    value: Vec<u8>,
+/// A record that is appended in its time.
+pub(super) struct Entry {
+    pub(super) topic: Topic,
+    pub(super) partition: i32,
+    pub(super) key: String,
+    pub(super) value: Vec<u8>,
 }
 
 /// What was appended, counted.
@@ -123,15 +161,21 @@ pub(crate) struct Load {
     waiting: BTreeMap<(Timestamp, u64), Entry>,
     scheduled: u64,
     appended: Appended,
+    operator: Operator,
+    reviewer: Reviewer,
 }
 
 impl Load {
     /// One on these topics.
     pub(crate) fn on(house: &House, partitions: i32, random: Random) -> Self {
         let connection = house.connection();
+        let codec = Arc::clone(Schemas::load(&connection).unwrap().codec());
+        let mut random = random;
         Self {
+            operator: Operator::of(&connection, &codec, partitions, random.fork()),
+            reviewer: Reviewer::of(&connection, &codec, partitions, random.fork()),
             appender: Appender::open(&connection).unwrap(),
-            codec: Arc::clone(Schemas::load(&connection).unwrap().codec()),
+            codec,
             partitions,
             random,
             waiting: BTreeMap::new(),
@@ -143,12 +187,19 @@ impl Load {
     /// Opens rounds until told to stop, then appends what is still to come of them.
     pub(crate) fn run(mut self, stop: &AtomicBool) -> Appended {
         let started = System.now();
-        let mut next = started;
+        let (mut next, mut order) = (started, started);
         while !stop.load(Ordering::Relaxed) || !self.waiting.is_empty() {
             let now = System.now();
             if now >= next && !stop.load(Ordering::Relaxed) {
                 self.round(now);
                 next = Timestamp(next.0 + EVERY);
+            }
+            if now >= order && !stop.load(Ordering::Relaxed) {
+                self.operator.order(now);
+                order = Timestamp(now.0 + ORDER_EVERY);
+            }
+            for (at, topic, key, value) in self.reviewer.look(now) {
+                self.later(at, topic, &key, &value);
             }
             let later = self.waiting.split_off(&(Timestamp(now.0 + 1), 0));
             for entry in std::mem::replace(&mut self.waiting, later).into_values() {
@@ -173,7 +224,7 @@ impl Load {
 
     fn later(&mut self, at: i64, topic: Topic, key: &str, value: &[u8]) {
         let right = partition_of(key.as_bytes(), self.partitions);
-        let astray = i32::from(topic == Topic::Responses && self.random.percent(3));
+        let astray = i32::from(topic != Topic::Proposals && self.random.percent(3));
         let entry = Entry {
             topic,
             partition: (right + astray) % self.partitions,
@@ -201,13 +252,57 @@ impl Load {
             self.respond(&id, &format!("a{number}"), lean, at);
         }
         self.nonsense(&id, now.0, deadline);
+        self.report(&id, deadline);
+    }
+
+    /// What turns out, some of it too soon, twice, corrected, or said by who may not.
+    fn report(&mut self, id: &str, deadline: i64) {
+        if !self.random.percent(50) {
+            return;
+        }
+        let at = deadline + self.random.within(-300..3_000);
+        let reporter = if self.random.percent(8) {
+            "a1"
+        } else {
+            "ledger"
+        };
+        let first = format!("s{}", self.random.next());
+        let result = if self.random.percent(75) {
+            ResultKind::Right
+        } else {
+            ResultKind::Wrong
+        };
+        let mut report = Report {
+            result_id: first.clone(),
+            proposal_id: id.to_owned(),
+            reporter: reporter.to_owned(),
+            result,
+            basis: Basis::Observed,
+            corrects: None,
+            note: String::new(),
+        };
+        let value = self.codec.encode(&report).unwrap();
+        self.later(at, Topic::Results, id, &value);
+        if !self.random.percent(15) {
+            return;
+        }
+        report.result_id = format!("s{}", self.random.next());
+        report.corrects = self.random.percent(70).then_some(first);
+        report.result = ResultKind::Wrong;
+        let value = self.codec.encode(&report).unwrap();
+        let after = at + self.random.within(1..3_000);
+        self.later(after, Topic::Results, id, &value);
     }
 
     fn propose(&mut self, id: &str, at: i64, deadline: i64) {
         let mut proposal = Proposal {
             proposal_id: id.to_owned(),
             proposer: "desk".to_owned(),
-            domain: "pay.out".to_owned(),
+            domain: if self.random.percent(20) {
+                "pay.fast.out".to_owned()
+            } else {
+                "pay.out".to_owned()
+            },
             action: Action {
                 r#type: "payment.release".to_owned(),
                 subject: id.to_owned(),
@@ -216,10 +311,10 @@ impl Load {
             summary: String::new(),
             rationale: String::new(),
             confidence: 0.9,
-            stakes: if self.random.percent(15) {
-                Stakes::High
-            } else {
-                Stakes::Low
+            stakes: match self.random.within(0..100) {
+                0..12 => Stakes::High,
+                12..16 => Stakes::Critical,
+                _ => Stakes::Low,
             },
             deadline: Some(Timestamp(deadline)),
             supersedes: None,

@@ -6,21 +6,25 @@
 //! started ends with the test process, however that ends.
 
 mod containers;
+mod desk;
+pub(crate) mod diary;
 pub(crate) mod history;
 pub(crate) mod load;
+pub(crate) mod mortal;
 mod observed;
 pub(crate) mod oracle;
 pub(crate) mod proxy;
 pub(crate) mod secured;
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use diary::Diary;
 pub(crate) use observed::{Observed, until};
 use proxy::Proxy;
 use quorate::transport::kafka::Connection;
@@ -80,11 +84,15 @@ fn start_kafka(advertised: Option<&str>) -> Started {
     containers::kafka(advertised).unwrap_or_else(|| run_script("kafka.sh", &variables))
 }
 
-fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+/// Where a script of the project is.
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("scripts")
-        .join(name);
-    let mut keeper = Command::new(script)
+        .join(name)
+}
+
+fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
+    let mut keeper = Command::new(script(name))
         .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -146,6 +154,10 @@ const IMPATIENT: &str = r#"
 
 [run]
 transaction_timeout_ms = 5000
+
+[log]
+level = "info,quorate=debug"
+format = "json"
 "#;
 
 impl House {
@@ -341,28 +353,40 @@ impl House {
 
     /// Starts a processor of a name; with another's name it fences that one.
     pub(crate) fn run_as(&self, instance: &str) -> Processor {
-        self.start(instance, &[])
+        self.start(instance, &[], None)
+    }
+
+    /// Starts a processor into which a fault was put; only a build with debug assertions has any.
+    pub(crate) fn run_faulty(&self, instance: &str, fault: &str) -> Processor {
+        self.start(instance, &[], Some(fault))
     }
 
     /// Starts a processor that is told more by a file of its own.
     pub(crate) fn run_configured(&self, instance: &str, config: &str) -> Processor {
         let file = std::env::temp_dir().join(format!("{}{instance}.toml", self.prefix));
         std::fs::write(&file, config).unwrap();
-        self.start(instance, &["--config", file.to_str().unwrap()])
+        self.start(instance, &["--config", file.to_str().unwrap()], None)
     }
 
-    fn start(&self, instance: &str, told: &[&str]) -> Processor {
+    fn start(&self, instance: &str, told: &[&str], fault: Option<&str>) -> Processor {
+        static STARTS: AtomicU32 = AtomicU32::new(0);
         let arguments = ["run", "--engines", "2", "--instance", instance];
         let mut command = self.command(&[&arguments, told].concat());
-        if let Some(own) = &self.own {
-            let log = own.folder.path().join(format!("{instance}.log"));
-            let log = OpenOptions::new().create(true).append(true).open(log);
-            command.stderr(log.unwrap());
+        command.envs(fault.map(|fault| ("QUORATE_FAULT", fault)));
+        let log = self.own.as_ref().map(|own| {
+            let number = STARTS.fetch_add(1, Ordering::Relaxed);
+            own.folder
+                .path()
+                .join(format!("{number:04}-{instance}.log"))
+        });
+        if let Some(log) = &log {
+            command.stderr(File::create(log).unwrap());
         }
         let child = command.spawn().unwrap();
         Processor {
             guard: guard(&format!("kill -9 {}", child.id())),
             child,
+            log,
         }
     }
 }
@@ -382,7 +406,9 @@ impl Drop for Own {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for log in self.logs() {
-                eprintln!("a processor logged:\n{log}");
+                let unusual = |line: &&str| !line.contains(r#""level":"DEBUG""#);
+                let lines: Vec<_> = log.lines().filter(unusual).collect();
+                eprintln!("a processor logged:\n{}", lines.join("\n"));
             }
         }
     }
@@ -404,6 +430,8 @@ fn answered(arguments: &[&str], output: Output) -> String {
 pub(crate) struct Processor {
     child: Child,
     guard: Child,
+    /// The file it logs to, if it does not log where the test does.
+    log: Option<PathBuf>,
 }
 
 impl Processor {
@@ -436,9 +464,21 @@ impl Processor {
     }
 
     /// Kills it where it stands.
-    pub(crate) fn kill(mut self) {
+    pub(crate) fn kill(self) {
+        let _words = self.kill_and_read();
+    }
+
+    /// Kills it where it stands; what it had logged by then.
+    pub(crate) fn kill_and_read(mut self) -> Diary {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.diary()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn diary(&self) -> Diary {
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        Diary::of(&self.log.as_ref().map_or_else(String::new, read))
     }
 }
 

@@ -43,6 +43,7 @@ impl House {
         let processor = Processor {
             guard: guard(&format!("kill -9 {}", child.id())),
             child,
+            log: Some(folder.path().join("log")),
         };
         let mut observed = Observed {
             _processor: processor,

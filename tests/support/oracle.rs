@@ -1,18 +1,25 @@
 //! What must have come of the inputs on the log, said by engines that were never interrupted, and
 //! what did come of them, as a reader of committed records sees it.
 //!
-//! The two are compared by decision digest, package digest, and the code of every dead letter. The
-//! engines here read in another order than any processor did (by append time, across topics), which
-//! must make no difference.
+//! The two are compared by decision digest, package digest, what results taught, every trust score,
+//! and the code of every dead letter. The engines here read in another order than any processor did
+//! (by append time, across topics), which must make no difference. Of what the processors wrote they
+//! are given only the pins their rounds were opened at, the trust scores those pins name, and the
+//! order of the trust updates; the latter two are compared as well.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use quorate::engine::{Config, Headers, Input, Output, Partition, Record, Tables};
 use quorate::transport::kafka::{Connection, Reader, Schemas, Stored};
-use quorate::wire::Codec;
+use quorate::wire::{self, Codec};
 use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
-use quorate_core::records::{DeadLetter, DecisionPackage, Outcome, Round, RoundState, Status};
+use quorate_core::records::{
+    Control, DeadLetter, DecisionPackage, Outcome, Pins, Round, RoundState, Status, TrustScore,
+    TrustUpdate,
+};
 use quorate_core::topic::Topic;
 
 /// What a round came to.
@@ -38,6 +45,10 @@ pub(crate) struct Findings {
     pub(crate) escalated: BTreeMap<(ProposalId, Digest), usize>,
     /// Dead letters.
     pub(crate) refused: BTreeMap<Refused, usize>,
+    /// What results taught, by trust domain and the result's id.
+    pub(crate) taught: BTreeMap<(String, String, Digest), usize>,
+    /// Trust scores, by trust domain, agent and revision.
+    pub(crate) scored: BTreeMap<(String, String, i64, Digest), usize>,
     /// Whether a round is open, and its decision's digest, as its last record has it.
     pub(crate) rounds: BTreeMap<ProposalId, (bool, Option<Digest>)>,
 }
@@ -69,6 +80,8 @@ impl Findings {
                 &other.escalated,
             );
             text += &more(&format!("dead letters {how}"), &one.refused, &other.refused);
+            text += &more(&format!("lessons {how}"), &one.taught, &other.taught);
+            text += &more(&format!("scores {how}"), &one.scored, &other.scored);
         }
         if self.rounds != expected.rounds {
             text += "rounds differ\n";
@@ -111,6 +124,19 @@ impl Findings {
         *self.refused.entry(refused).or_default() += 1;
     }
 
+    fn teach(&mut self, update: &TrustUpdate) {
+        let (domain, result) = (update.trust_domain.clone(), update.result_id.clone());
+        let taught = (domain, result, wire::digest_of(update).unwrap());
+        *self.taught.entry(taught).or_default() += 1;
+    }
+
+    fn score(&mut self, score: &TrustScore) {
+        let (domain, agent) = (score.trust_domain.clone(), score.agent_id.to_string());
+        let digest = wire::digest_of(score).unwrap();
+        let scored = (domain, agent, score.revision, digest);
+        *self.scored.entry(scored).or_default() += 1;
+    }
+
     fn keep(&mut self, round: &Round) {
         let digest = round.closed.as_ref().map(|closed| closed.decision_digest);
         let open = round.state == RoundState::Open;
@@ -123,6 +149,8 @@ impl Findings {
             Output::Escalation(package) => self.escalate(&package),
             Output::DeadLetter(letter) => self.refuse(letter),
             Output::Round(round) => self.keep(&round),
+            Output::TrustUpdate(update) => self.teach(&update),
+            Output::TrustScore(score) => self.score(&score),
             _ => {}
         }
     }
@@ -137,11 +165,57 @@ impl Findings {
     }
 }
 
-/// A log, read from outside.
+/// How much was lost, doubled and otherwise, of everything that came of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// What should have come and did not.
+    pub(crate) lost: usize,
+    /// What came more than once.
+    pub(crate) doubled: usize,
+    /// What came and should not have.
+    pub(crate) different: usize,
+}
+
+impl Damage {
+    /// Whether there is any.
+    pub(crate) fn is_some(self) -> bool {
+        self != Self::default()
+    }
+
+    fn count<K: Ord>(&mut self, expected: &BTreeMap<K, usize>, found: &BTreeMap<K, usize>) {
+        self.lost += expected
+            .keys()
+            .filter(|key| !found.contains_key(key))
+            .count();
+        for (key, count) in found {
+            self.different += usize::from(!expected.contains_key(key));
+            self.doubled += count - 1;
+        }
+    }
+}
+
+impl Findings {
+    /// What became of what was expected.
+    pub(crate) fn damage(&self, expected: &Self) -> Damage {
+        let mut damage = Damage::default();
+        damage.count(&expected.decided, &self.decided);
+        damage.count(&expected.escalated, &self.escalated);
+        damage.count(&expected.refused, &self.refused);
+        damage.count(&expected.taught, &self.taught);
+        damage.count(&expected.scored, &self.scored);
+        damage
+    }
+}
+
+/// A partition's records as read so far, and where it goes on.
+type Read = (Rc<Vec<Stored>>, i64);
+
+/// A log, read from outside; what was read once is not read again.
 pub(crate) struct Log {
     connection: Connection,
     codec: Arc<Codec>,
     partitions: i32,
+    read: RefCell<BTreeMap<(Topic, i32), Read>>,
 }
 
 impl Log {
@@ -152,56 +226,77 @@ impl Log {
             codec: Arc::clone(schemas.codec()),
             connection,
             partitions,
+            read: RefCell::default(),
         }
     }
 
-    fn read(&self, topic: Topic, partition: i32) -> Vec<Stored> {
+    /// The records of a partition, in the order of their offsets.
+    pub(crate) fn read(&self, topic: Topic, partition: i32) -> Rc<Vec<Stored>> {
+        let mut read = self.read.borrow_mut();
+        let (all, next) = read.entry((topic, partition)).or_default();
         let reader = Reader::open(&self.connection).unwrap();
         let (start, end) = reader.ends(topic, partition).unwrap();
-        let mut all = Vec::new();
-        let read = reader.read_to(topic, partition, start, end, |stored| {
-            all.push(stored);
+        let more = Rc::make_mut(all);
+        let take = |stored| {
+            more.push(stored);
             Ok(())
-        });
-        read.unwrap();
-        all
+        };
+        reader
+            .read_to(topic, partition, start.max(*next), end, take)
+            .unwrap();
+        *next = end;
+        Rc::clone(all)
     }
 
-    fn tables(&self) -> Tables {
-        let mut tables = Tables::default();
-        for topic in [Topic::Agents, Topic::Policies] {
-            for stored in self.read(topic, 0) {
-                let (key, value) = (stored.key.as_deref(), stored.value.as_deref());
-                let (offset, time) = (Offset(stored.offset), stored.timestamp.unwrap());
-                let taken = tables.apply(&self.codec, topic, offset, time, key, value);
-                taken.unwrap();
-            }
+    fn rows(&self) -> Rows {
+        let of = |topic| (*self.read(topic, 0)).clone().into();
+        Rows {
+            tables: Tables::default(),
+            waiting: [Topic::Agents, Topic::Policies, Topic::Trust].map(|topic| (topic, of(topic))),
         }
-        tables
+    }
+
+    /// The pins of each round of a partition, by its proposal's offset.
+    fn pins(&self, partition: i32) -> BTreeMap<Offset, Pins> {
+        let rounds = self.read(Topic::Rounds, partition);
+        let values = rounds.iter().filter(|stored| stored.value.is_some());
+        let opening = values.map(|stored| self.decode::<Round>(stored).opening);
+        let pins: BTreeMap<_, _> = opening.map(|o| (o.proposal_offset, o.pins)).collect();
+        let mut highest = Pins::NONE;
+        for pins in pins.values() {
+            assert!(pins.covers(highest), "pins went back: {pins:?}");
+            highest = *pins;
+        }
+        pins
     }
 
     /// What must come of all that is on the log now, once its deadlines have passed.
     pub(crate) fn expected(&self) -> Findings {
-        let tables = self.tables();
+        let rows = self.rows();
+        let mut full = rows.clone();
+        full.take_up_to(&self.codec, END);
         let mut findings = Findings::default();
         for partition in 0..self.partitions {
             let config = Config {
                 partition,
                 partitions: self.partitions,
             };
-            let mut engine = Partition::new(config, Arc::clone(&self.codec));
-            let mut step = |record| {
-                let outputs = engine.step(&tables, Input::Record(record)).unwrap();
-                outputs.into_iter().for_each(|output| findings.take(output));
+            let mut replay = Replay {
+                codec: &self.codec,
+                engine: Partition::new(config, Arc::clone(&self.codec)),
+                proposals: timed(&self.read(Topic::Proposals, partition)).into(),
+                pins: self.pins(partition),
+                pinned: rows.clone(),
+                full: &full.tables,
+                findings: &mut findings,
             };
-            let inputs =
-                merged([Topic::Proposals, Topic::Responses].map(|t| self.read(t, partition)));
-            for stored in &inputs {
-                step(record(stored));
-            }
-            for topic in [Topic::Responses, Topic::Proposals] {
-                step(tick_past_everything(topic, &inputs));
-            }
+            let others = [
+                Topic::Responses,
+                Topic::Decisions,
+                Topic::Results,
+                Topic::TrustUpdates,
+            ];
+            replay.run(&merged(others.map(|topic| self.read(topic, partition))));
         }
         findings
     }
@@ -210,25 +305,31 @@ impl Log {
     pub(crate) fn found(&self) -> Findings {
         let mut findings = Findings::default();
         for partition in 0..self.partitions {
-            for stored in self.read(Topic::Outcomes, partition) {
-                findings.decide(&self.decode(&stored));
+            for stored in self.read(Topic::Outcomes, partition).iter() {
+                findings.decide(&self.decode(stored));
             }
-            for stored in self.read(Topic::Escalations, partition) {
-                findings.escalate(&self.decode(&stored));
+            for stored in self.read(Topic::Escalations, partition).iter() {
+                findings.escalate(&self.decode(stored));
             }
-            for stored in self.read(Topic::DeadLetters, partition) {
-                findings.refuse(self.decode(&stored));
+            for stored in self.read(Topic::DeadLetters, partition).iter() {
+                findings.refuse(self.decode(stored));
             }
-            for stored in self.read(Topic::Rounds, partition) {
-                findings.keep(&self.decode(&stored));
+            for stored in self.read(Topic::Rounds, partition).iter() {
+                findings.keep(&self.decode(stored));
             }
+            for stored in self.read(Topic::TrustUpdates, partition).iter() {
+                findings.teach(&self.decode(stored));
+            }
+        }
+        for stored in self.read(Topic::Trust, 0).iter() {
+            findings.score(&self.decode(stored));
         }
         findings
     }
 
     fn decode<T>(&self, stored: &Stored) -> T
     where
-        T: quorate::wire::Record + serde::de::DeserializeOwned,
+        T: wire::Record + serde::de::DeserializeOwned,
     {
         let value = stored.value.as_deref().unwrap();
         self.codec.decode(value).unwrap().0
@@ -256,18 +357,140 @@ impl Log {
     }
 }
 
-/// The records of two topics' partitions by append time, each topic's in the order of its offsets.
-fn merged(topics: [Vec<Stored>; 2]) -> Vec<Stored> {
-    let mut stamped = Vec::new();
-    for records in topics {
-        let mut time = Timestamp::default();
-        for stored in records {
-            time = time.max(stored.timestamp.unwrap());
-            stamped.push((time, stored));
+/// Pins nothing lies beyond.
+const END: Pins = Pins {
+    agents: Offset(i64::MAX),
+    policies: Offset(i64::MAX),
+    trust: Offset(i64::MAX),
+};
+
+/// Tables, and the records of them that have not been taken.
+#[derive(Clone)]
+struct Rows {
+    tables: Tables,
+    waiting: [(Topic, VecDeque<Stored>); 3],
+}
+
+impl Rows {
+    fn take_up_to(&mut self, codec: &Codec, pins: Pins) {
+        let Pins {
+            agents,
+            policies,
+            trust,
+        } = pins;
+        for ((topic, waiting), pin) in self.waiting.iter_mut().zip([agents, policies, trust]) {
+            while let Some(stored) = waiting.pop_front_if(|stored| stored.offset <= pin.0) {
+                let (key, value) = (stored.key.as_deref(), stored.value.as_deref());
+                let (offset, time) = (Offset(stored.offset), stored.timestamp.unwrap());
+                let taken = self.tables.apply(codec, *topic, offset, time, key, value);
+                taken.unwrap();
+            }
         }
     }
+}
+
+/// One partition's engine, and what it is stepped with.
+struct Replay<'a> {
+    codec: &'a Codec,
+    engine: Partition,
+    proposals: VecDeque<(Timestamp, Stored)>,
+    pins: BTreeMap<Offset, Pins>,
+    /// The tables as they were when the last round was opened.
+    pinned: Rows,
+    full: &'a Tables,
+    findings: &'a mut Findings,
+}
+
+impl Replay<'_> {
+    /// Steps everything by append time, then past every deadline.
+    ///
+    /// A round that was opened before an order was read is opened before it here too: what the
+    /// order bears on rests on that, as its pins say.
+    fn run(&mut self, others: &[(Timestamp, Stored)]) {
+        let mut last = Timestamp::default();
+        for (time, stored) in others {
+            while self
+                .proposals
+                .front()
+                .is_some_and(|(first, _)| first <= time)
+            {
+                self.propose();
+            }
+            if stored.control {
+                let opened_before = self.opened_before(stored);
+                (0..opened_before).for_each(|_| self.propose());
+            }
+            self.step(record(stored));
+            last = last.max(*time);
+        }
+        while let Some((time, _)) = self.proposals.front() {
+            last = last.max(*time);
+            self.propose();
+        }
+        for topic in [Topic::Responses, Topic::Proposals] {
+            self.step(tick_past_everything(topic, last));
+        }
+    }
+
+    /// How many of the next proposals there are up to the last one opened below an order's offset.
+    fn opened_before(&self, control: &Stored) -> usize {
+        let Ok((control, _)) = self
+            .codec
+            .decode::<Control>(control.value.as_deref().unwrap())
+        else {
+            return 0;
+        };
+        let below = |(_, stored): &(Timestamp, Stored)| {
+            let pins = self.pins.get(&Offset(stored.offset));
+            pins.is_some_and(|pins| match control.pattern {
+                None => pins.agents < control.table_offset,
+                Some(_) => pins.policies < control.table_offset,
+            })
+        };
+        self.proposals
+            .iter()
+            .rposition(below)
+            .map_or(0, |at| at + 1)
+    }
+
+    fn propose(&mut self) {
+        let (_, stored) = self.proposals.pop_front().unwrap();
+        if let Some(pins) = self.pins.get(&Offset(stored.offset)) {
+            self.pinned.take_up_to(self.codec, *pins);
+            assert_eq!(self.pinned.tables.pins(), *pins, "pins name no record");
+        } else {
+            self.pinned.take_up_to(self.codec, self.engine.pins());
+        }
+        let input = Input::Record(record(&stored));
+        let outputs = self.engine.step(&self.pinned.tables, input).unwrap();
+        outputs
+            .into_iter()
+            .for_each(|output| self.findings.take(output));
+    }
+
+    fn step(&mut self, record: Record<'_>) {
+        let outputs = self.engine.step(self.full, Input::Record(record)).unwrap();
+        outputs
+            .into_iter()
+            .for_each(|output| self.findings.take(output));
+    }
+}
+
+/// A topic's records in the order of their offsets, each with its stream time.
+fn timed(records: &[Stored]) -> Vec<(Timestamp, Stored)> {
+    let mut time = Timestamp::default();
+    let stamp = |stored: &Stored| {
+        time = time.max(stored.timestamp.unwrap());
+        (time, stored.clone())
+    };
+    records.iter().map(stamp).collect()
+}
+
+/// The records of several topics by append time, each topic's in the order of its offsets.
+fn merged<const N: usize>(topics: [Rc<Vec<Stored>>; N]) -> Vec<(Timestamp, Stored)> {
+    let mut stamped: Vec<_> = topics.iter().flat_map(|records| timed(records)).collect();
     stamped.sort_by_key(|(time, _)| *time);
-    stamped.into_iter().map(|(_, stored)| stored).collect()
+    stamped
 }
 
 fn record(stored: &Stored) -> Record<'_> {
@@ -286,14 +509,11 @@ fn record(stored: &Stored) -> Record<'_> {
 }
 
 /// A tick of a topic, an hour after everything.
-fn tick_past_everything(topic: Topic, inputs: &[Stored]) -> Record<'static> {
-    let of_topic = inputs.iter().filter(|stored| stored.topic == topic);
-    let offset = of_topic.map(|stored| stored.offset + 1).max();
-    let time = inputs.iter().filter_map(|stored| stored.timestamp).max();
+fn tick_past_everything(topic: Topic, last: Timestamp) -> Record<'static> {
     Record {
         topic,
-        offset: Offset(offset.unwrap_or_default()),
-        timestamp: Timestamp(time.unwrap_or_default().0 + 3_600_000),
+        offset: Offset(i64::MAX - 1),
+        timestamp: Timestamp(last.0 + 3_600_000),
         key: None,
         value: None,
         headers: Headers::default(),

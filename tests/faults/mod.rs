@@ -1,0 +1,222 @@
+//! Faults under load, on a broker of each test's own: whatever happens to processors, broker and
+//! group, what comes of the log is what would have come of it anyway.
+//!
+//! What must come is said by engines that were never interrupted ([`Log::expected`]). Each kind of
+//! defence has a switch that takes it away; with it the same scenario must be seen to do damage, or
+//! it would prove nothing. The store is in memory, so that every kill is also a store deleted.
+//!
+//! `QUORATE_TEST_SEED` repeats a run as far as time allows, `QUORATE_SOAK` makes it so many times
+//! longer, and `QUORATE_RELIABILITY` names a file that takes a line of figures for each scenario.
+
+mod broker;
+mod kills;
+mod moves;
+mod zombies;
+
+use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::support::load::{self, Appended, Load, Random};
+use crate::support::oracle::{Damage, Findings, Log};
+use crate::support::{House, Processor};
+
+const PARTITIONS: i32 = 3;
+/// How long the processors have to catch up with a load that has ended.
+const CATCH_UP: Duration = Duration::from_secs(120);
+/// Looks at a log after which what is wrong with it counts as staying so.
+const LOOKS: usize = 8;
+
+fn house() -> House {
+    let partitions = PARTITIONS.unsigned_abs();
+    House::alone(partitions, &load::agents(), load::POLICIES)
+}
+
+/// How many times a fault is played, of so many in a short run.
+fn times(short: usize) -> usize {
+    let longer = std::env::var("QUORATE_SOAK").ok();
+    let longer = longer.map_or(1, |text| {
+        text.parse().expect("a soak is so many times longer")
+    });
+    short * longer
+}
+
+/// Lets a load and a fault go on for some milliseconds.
+fn wait(millis: i64) {
+    thread::sleep(Duration::from_millis(millis.unsigned_abs()));
+}
+
+/// Waits until something is so.
+fn until(is_so: impl Fn() -> bool) {
+    assert!(within(CATCH_UP, is_so), "it never was so");
+}
+
+/// Waits until something is so, but not for longer than that; whether it came to be so.
+fn within(patience: Duration, is_so: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + patience;
+    while !is_so() {
+        if Instant::now() > until {
+            return false;
+        }
+        // Only how often to look.
+        wait(5);
+    }
+    true
+}
+
+/// A load with a fault in it, and what came of both.
+struct Played {
+    log: Log,
+    appended: Appended,
+    found: Findings,
+    expected: Findings,
+}
+
+impl Played {
+    fn damage(&self) -> Damage {
+        self.found.damage(&self.expected)
+    }
+}
+
+/// Lets the fault play while a load runs; the processors that are left.
+fn under_load(
+    house: &House,
+    random: &mut Random,
+    fault: impl FnOnce(&mut Random) -> Vec<Processor>,
+) -> (Appended, Vec<Processor>) {
+    let stop = AtomicBool::new(false);
+    let load = Load::on(house, PARTITIONS, random.fork());
+    thread::scope(|scope| {
+        let loading: ScopedJoinHandle<'_, Appended> = scope.spawn(|| load.run(&stop));
+        // Whatever the fault does, the load ends, or a failure would never be heard of.
+        let played = std::panic::catch_unwind(AssertUnwindSafe(|| fault(random)));
+        stop.store(true, Ordering::Relaxed);
+        let appended = loading.join().unwrap();
+        let left = played.unwrap_or_else(|why| std::panic::resume_unwind(why));
+        (appended, left)
+    })
+}
+
+/// Plays, and waits until what came of the log is what must; nothing may be said twice or too much.
+fn play(
+    house: &House,
+    random: &mut Random,
+    fault: impl FnOnce(&mut Random) -> Vec<Processor>,
+) -> Played {
+    let (appended, processors) = under_load(house, random, fault);
+    let log = Log::at(house.connection(), PARTITIONS);
+    caught_up(&log);
+    processors.into_iter().for_each(Processor::stop);
+    // Nothing more is said by then; whatever was said twice is there.
+    let (expected, found) = (log.expected(), log.found());
+    assert_eq!(found.differ(&expected), "");
+    let played = Played {
+        log,
+        appended,
+        found,
+        expected,
+    };
+    assert_eq!(played.damage(), Damage::default());
+    played
+}
+
+/// Waits until what came of the log is what must.
+fn caught_up(log: &Log) {
+    let until = Instant::now() + CATCH_UP;
+    loop {
+        let looked = Instant::now();
+        let (expected, found) = (log.expected(), log.found());
+        let differ = found.differ(&expected);
+        if differ.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < until, "not caught up:\n{differ}");
+        // Only how often to look.
+        thread::sleep(looked.elapsed().max(Duration::from_millis(500)));
+    }
+}
+
+/// Plays with a defence taken away; the damage that is left when nothing changes any more.
+fn spoil(
+    house: &House,
+    random: &mut Random,
+    fault: impl FnOnce(&mut Random) -> Vec<Processor>,
+) -> Damage {
+    let (_, processors) = under_load(house, random, fault);
+    let damage = lasting_damage(&Log::at(house.connection(), PARTITIONS));
+    drop(processors);
+    damage
+}
+
+fn lasting_damage(log: &Log) -> Damage {
+    let until = Instant::now() + CATCH_UP;
+    let (mut last, mut same) = (Damage::default(), 0);
+    while Instant::now() < until {
+        let expected = log.expected();
+        let damage = log.found().damage(&expected);
+        if damage.doubled > 0 || !damage.is_some() {
+            return damage;
+        }
+        same = if damage == last { same + 1 } else { 0 };
+        if same == LOOKS {
+            return damage;
+        }
+        last = damage;
+        // Only how often to look.
+        wait(500);
+    }
+    last
+}
+
+/// Prints what a scenario came to, and adds it to the table of figures.
+fn tell(fault: &str, times: usize, seed: u64, house: &House, played: &Played) {
+    let Appended {
+        rounds,
+        responses,
+        millis,
+    } = played.appended;
+    let rate = i64::try_from(responses).unwrap() * 1_000 / millis;
+    let Damage {
+        lost,
+        doubled,
+        different,
+    } = played.damage();
+    let found = &played.found;
+    eprintln!(
+        "{fault}: {times} times, {rounds} rounds, {responses} responses in {millis} ms ({rate}/s); \
+         {} outcomes, {} escalations, {} lessons, {} scores, dead letters {:?}; {} engines failed",
+        found.decided.len(),
+        found.escalated.len(),
+        found.taught.len(),
+        found.scored.len(),
+        found.codes(),
+        house.logged("engine failed"),
+    );
+    if let Ok(file) = std::env::var("QUORATE_RELIABILITY") {
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file);
+        let outcomes = found.decided.len();
+        let row = format!(
+            "| {fault} | {times} | {rate} | {rounds} | {outcomes} | {lost} | {doubled} | \
+             {different} | {seed} |\n"
+        );
+        file.unwrap().write_all(row.as_bytes()).unwrap();
+    }
+    assert!(rounds >= 200, "{rounds} rounds");
+    assert!(
+        found.decided.len() >= rounds - rounds / 20,
+        "{rounds} rounds"
+    );
+    assert!(rate >= 500, "{rate} responses a second");
+}
+
+/// A defence taken away must be seen.
+#[cfg(debug_assertions)]
+fn must_show(switch: &str, damage: Damage) {
+    eprintln!("{switch}: {damage:?}");
+    assert!(damage.is_some(), "{switch} was not noticed");
+}

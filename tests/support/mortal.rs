@@ -1,0 +1,79 @@
+//! A broker that can be killed and started again, on the same ports and with the same data.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use super::script;
+
+/// The broker, which its folder outlives.
+#[derive(Debug)]
+pub(crate) struct Mortal {
+    folder: TempDir,
+    address: String,
+    keeper: Mutex<Child>,
+}
+
+impl Mortal {
+    /// One that runs.
+    pub(crate) fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let (address, keeper) = run(&folder, false);
+        Self {
+            folder,
+            address,
+            keeper: Mutex::new(keeper),
+        }
+    }
+
+    /// Where it is, whenever it runs.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Kills it where it stands.
+    pub(crate) fn kill(&self) {
+        let id = std::fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        let told = Command::new("kill").args(["-9", id.trim()]).status();
+        assert!(told.unwrap().success());
+        self.keeper.lock().unwrap().wait().unwrap();
+    }
+
+    /// Starts it again, and waits until it takes connections.
+    pub(crate) fn start_again(&self) {
+        let (address, keeper) = run(&self.folder, true);
+        assert_eq!(address, self.address);
+        *self.keeper.lock().unwrap() = keeper;
+    }
+}
+
+fn run(folder: &TempDir, again: bool) -> (String, Child) {
+    let mut command = Command::new(script("kafka.sh"));
+    command.arg(folder.path());
+    if again {
+        command.env("KAFKA_AGAIN", "1");
+    }
+    let mut keeper = command
+        // It is told that a broker is gone when that has not been heard of for so long.
+        .env("KAFKA_FORGETS_AFTER", "2000")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    let mut lines = BufReader::new(keeper.stdout.take().unwrap());
+    lines.read_line(&mut address).unwrap();
+    assert!(!address.is_empty(), "the broker did not start");
+    (address.trim().to_owned(), keeper)
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        let mut keeper = self.keeper.lock().unwrap();
+        // It ends when its standard input does, and the broker with it.
+        drop(keeper.stdin.take());
+        let _ended = keeper.wait();
+    }
+}
