@@ -5,6 +5,7 @@
 //! outputs and positions atomically, keeps [`Tables`] read, and appends ticks where a topic falls
 //! silent ([`Partition::due`]).
 
+mod ahead;
 mod closing;
 mod decisions;
 mod gap;

@@ -12,6 +12,7 @@ use quorate_core::records::{DeadLetter, Pins, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 
+use super::ahead::Ahead;
 use super::gap::Loss;
 use super::io::{Forward, Halt, Input, Output, Record};
 use super::kept::{Kept, Refusal};
@@ -61,6 +62,8 @@ pub struct Partition {
     pub(super) pins: Pins,
     pub(super) lost: Option<Loss>,
     pub(super) lead: Lead,
+    /// Rounds opened ahead of the responses.
+    pub(super) ahead: Ahead,
     /// Responses below it were judged before a restart, but for those that wait.
     pub(super) replayed: Offset,
     /// Results below it were judged before a restart, or wait with their rounds.
@@ -90,6 +93,7 @@ impl Partition {
             pins: Pins::NONE,
             lost: None,
             lead: Lead::default(),
+            ahead: Ahead::default(),
             replayed: Offset(0),
             judged: Offset(0),
         }
@@ -124,6 +128,7 @@ impl Partition {
         if record.topic == Topic::Responses {
             let proposals = self.time(Topic::Proposals);
             self.lead.note(now, record.offset, proposals);
+            self.ahead.pass(now);
         }
     }
 
@@ -281,7 +286,7 @@ impl Partition {
             ),
             (
                 Topic::Responses,
-                earliest(&[self.rounds.first_deadline(), head]),
+                earliest(&[self.rounds.first_deadline(), head, self.ahead.wants_tick()]),
             ),
             (Topic::Decisions, self.rounds.first_due()),
             (Topic::Results, forgotten),
@@ -301,12 +306,13 @@ impl Partition {
     }
 
     /// The topics that should not be read for now: responses, where they are too far ahead of the
-    /// proposals; what needs every closed round to be known, until it is.
+    /// proposals, or the other way round; what needs every closed round to be known, until it is.
     #[must_use]
     pub fn holds(&self) -> Vec<Topic> {
         let congested = self.orphans.is_full() || self.lead.is_full();
         let held = |topic: &&Topic| match topic {
             Topic::Responses => congested,
+            Topic::Proposals if self.ahead.is_full() => true,
             topic => self.waits_for_index(**topic),
         };
         Topic::ALL.iter().filter(held).copied().collect()

@@ -169,6 +169,8 @@ impl Partition {
             opening,
             closed: None,
         })));
+        let (proposals, responses) = (self.time(Topic::Proposals), self.time(Topic::Responses));
+        self.ahead.open(proposals, responses);
         self.rounds.open(live);
     }
 
