@@ -92,6 +92,7 @@ impl Partition {
             state,
             opening,
             closed: Some(closed),
+            snapshot: None,
         };
         let subject = round.proposal.action.subject;
         let ended = Ended {

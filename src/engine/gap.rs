@@ -60,6 +60,12 @@ impl Partition {
         clock.next = clock.next.max(below);
     }
 
+    /// Forgets a gap that no round to come can reach into.
+    pub(super) fn end_loss(&mut self) {
+        let proposals = self.time(Topic::Proposals);
+        self.lost = self.lost.filter(|lost| lost.touches(proposals));
+    }
+
     /// Ends a gap at the first record read behind it, and marks the rounds that reach into it.
     pub(super) fn end_gap(&mut self, now: Timestamp) {
         let Some(lost) = self.lost.as_mut().filter(|lost| lost.until.is_none()) else {
@@ -69,7 +75,8 @@ impl Partition {
         let lost = *lost;
         for id in self.rounds.open_ids() {
             let live = self.rounds.live_mut(&id);
-            if live.is_some_and(|live| lost.mark(&mut live.round)) {
+            let unsaved = live.filter(|live| live.upto < lost.below);
+            if unsaved.is_some_and(|live| lost.mark(&mut live.round)) {
                 self.rounds.touch(&id, lost.place());
             }
         }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{Offset, ProposalId};
 
+use super::refresh::Behind;
+
 /// A lower bound for each round that is not closed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Marks {
@@ -46,9 +48,9 @@ impl Marks {
         self.order.first().map_or(self.next, |(at, _)| *at)
     }
 
-    /// The rounds whose marks lie more than so many records back, and two more for each round.
-    pub(super) fn behind(&self, records: usize) -> impl Iterator<Item = ProposalId> {
-        let allowed = records + 2 * self.of.len();
+    /// The rounds whose marks lie too far back.
+    pub(super) fn behind(&self, limit: &Behind) -> impl Iterator<Item = ProposalId> {
+        let allowed = limit.rounds + limit.each * self.of.len();
         let allowed = i64::try_from(allowed).unwrap_or(i64::MAX);
         let old = move |(at, _): &&(Offset, ProposalId)| self.next.0.saturating_sub(at.0) > allowed;
         self.order.iter().take_while(old).map(|(_, id)| *id)
@@ -71,8 +73,13 @@ mod tests {
         marks.keep(id(1));
         assert_eq!(marks.low(), Offset(3));
         marks.set_next(Offset(13));
-        assert_eq!(marks.behind(3).collect::<Vec<_>>(), [id(1)]);
-        assert_eq!(marks.behind(4).count(), 0);
+        let behind = |rounds| Behind {
+            responses: 0,
+            rounds,
+            each: 2,
+        };
+        assert_eq!(marks.behind(&behind(3)).collect::<Vec<_>>(), [id(1)]);
+        assert_eq!(marks.behind(&behind(4)).count(), 0);
         marks.renew(id(1));
         assert_eq!(marks.low(), Offset(5));
         marks.drop(&id(2));

@@ -29,5 +29,6 @@ pub use io::{
     trust_key,
 };
 pub use partition::{Config, Partition, Position};
+pub use refresh::Behind;
 pub use rounds::Open;
 pub use tables::Tables;

@@ -18,6 +18,7 @@ use super::io::{Forward, Halt, Input, Output, Record};
 use super::kept::{Kept, Refusal};
 use super::lead::Lead;
 use super::orphans::Orphans;
+use super::refresh::Behind;
 use super::rounds::{Open, Rounds};
 use super::tables::Tables;
 use crate::wire::{self, Codec};
@@ -66,8 +67,11 @@ pub struct Partition {
     pub(super) ahead: Ahead,
     /// Responses below it were judged before a restart, but for those that wait.
     pub(super) replayed: Offset,
+    /// Whether records are stepped again whose outputs are committed.
+    pub(super) replaying: bool,
     /// Results below it were judged before a restart, or wait with their rounds.
     pub(super) judged: Offset,
+    pub(super) behind: Behind,
 }
 
 /// A topic's next offset and stream time.
@@ -95,7 +99,9 @@ impl Partition {
             lead: Lead::default(),
             ahead: Ahead::default(),
             replayed: Offset(0),
+            replaying: false,
             judged: Offset(0),
+            behind: Behind::default(),
         }
     }
 
@@ -220,6 +226,12 @@ impl Partition {
         tables: &Tables,
         out: &mut Vec<Output>,
     ) -> Result<(), Halt> {
+        if self.replaying {
+            // Decisions, due times and what is over were settled as far as they can be.
+            self.judge_results(tables, out);
+            self.end_loss();
+            return Ok(());
+        }
         if self.decisions.is_empty() {
             // A round may have closed behind due times that decisions have passed long since.
             self.time_out_before(tables, self.time(Topic::Decisions), out)?;
@@ -234,7 +246,7 @@ impl Partition {
             let forgotten = self.rounds.forget_before(passed, &awaited);
             out.extend(forgotten.into_iter().map(Output::Tombstone));
         }
-        self.lost = self.lost.filter(|lost| lost.touches(proposals));
+        self.end_loss();
         Ok(())
     }
 

@@ -158,7 +158,7 @@ impl Partition {
                 electorate(tables, &round.proposal.domain, &round.policy, self.pins).collect();
             round.await_agents(awaited.into_iter());
         }
-        let mut live = Live { round, first: None };
+        let mut live = Live::new(round);
         let gap = self.lost.filter(|lost| lost.mark(&mut live.round));
         live.first = gap.map(|lost| lost.place());
         let state = RoundState::Open;
@@ -168,6 +168,7 @@ impl Partition {
             state,
             opening,
             closed: None,
+            snapshot: None,
         })));
         let (proposals, responses) = (self.time(Topic::Proposals), self.time(Topic::Responses));
         self.ahead.open(proposals, responses);

@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use quorate_core::ids::{Offset, ProposalId};
+use quorate_core::ids::{AgentId, Offset, ProposalId};
 use quorate_core::millionths::Millionths;
-use quorate_core::records::{Pins, Policy, Proposal, Round, RoundState, TrustScore};
+use quorate_core::records::{
+    Opening, Pins, Policy, Proposal, Round, RoundState, Snapshot, TrustScore,
+};
 use quorate_core::resolve::RULES_REVISION;
 use quorate_core::round::OpenRound;
 use quorate_core::topic::Topic;
@@ -35,7 +37,7 @@ impl Partition {
         let policy = policy_of(tables, &round)?;
         self.rounds.forget(&id);
         if round.state == RoundState::Open {
-            let live = self.restore_live(tables, id, &round, policy)?;
+            let live = self.restore_live(tables, id, (round.opening, round.snapshot), policy)?;
             self.rounds.open(live);
             return Ok(());
         }
@@ -49,28 +51,40 @@ impl Partition {
         &self,
         tables: &Tables,
         id: ProposalId,
-        round: &Round,
+        (opening, snapshot): (Opening, Option<Snapshot>),
         policy: Arc<Policy>,
     ) -> Result<Live, Halt> {
-        let opening = round.opening.clone();
         let (proposal, _) = self.codec.decode::<Proposal>(&opening.proposal.0)?;
-        let missing = || Halt::TableIncomplete {
+        let missing = |agent: &AgentId| Halt::TableIncomplete {
             id,
-            what: format!("`{}`", opening.proposer),
+            what: format!("`{agent}`"),
         };
+        let (pins, proposer) = (opening.pins, opening.proposer.clone());
         let agent = tables
-            .agent(opening.proposer.as_str(), opening.pins.agents)
-            .ok_or_else(missing)?;
-        let pins = opening.pins;
+            .agent(proposer.as_str(), pins.agents)
+            .ok_or_else(|| missing(&proposer))?;
         let standing = tables.standing(agent, &proposal.domain, &policy, pins);
-        let confidence = Millionths::admit(proposal.confidence).map_err(|_| missing())?;
-        let mut round = OpenRound::open(id, opening, proposal, confidence, policy, standing);
+        let confidence = Millionths::admit(proposal.confidence).map_err(|_| missing(&proposer))?;
+        let mut live = Live::new(OpenRound::open(
+            id, opening, proposal, confidence, policy, standing,
+        ));
+        let round = &mut live.round;
         if round.policy.early_close {
             let awaited: Vec<_> =
                 electorate(tables, &round.proposal.domain, &round.policy, pins).collect();
             round.await_agents(awaited.into_iter());
         }
-        Ok(Live { round, first: None })
+        if let Some(snapshot) = snapshot {
+            live.upto = snapshot.upto;
+            let (domain, policy) = (round.proposal.domain.clone(), Arc::clone(&round.policy));
+            let standing = |agent: &AgentId| {
+                let agent = tables.agent(agent.as_str(), pins.agents)?;
+                Some(tables.standing(agent, &domain, &policy, pins))
+            };
+            let taken_up = round.take_up(snapshot, standing);
+            taken_up.map_err(|agent| missing(&agent))?;
+        }
+        Ok(live)
     }
 
     /// Forgets a round that `acp.rounds` has a tombstone for.
@@ -92,6 +106,7 @@ impl Partition {
         pins: Pins,
     ) {
         self.pins = pins;
+        self.replaying = true;
         (self.replayed, self.judged) = (Offset(0), Offset(0));
         for (topic, position) in positions {
             match topic {
@@ -123,6 +138,7 @@ impl Partition {
             clock.next = clock.next.max(position.next);
             clock.time = clock.time.max(position.time);
         }
+        self.replaying = false;
     }
 }
 

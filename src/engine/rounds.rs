@@ -9,9 +9,13 @@ use quorate_core::round::{OpenRound, REMEMBERED_MIN, due};
 
 use super::kept::Kept;
 use super::marks::Marks;
+use super::refresh::Behind;
 
 /// Other rounds on the same subject that a package lists.
 const RELATED_MAX: usize = 16;
+
+/// Rounds written again with one commit.
+const AT_ONCE: usize = 1_024;
 
 /// Every round the partition knows.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +26,10 @@ pub(super) struct Rounds {
     opened: BTreeSet<(Timestamp, ProposalId)>,
     /// Open rounds by the first record of `acp.responses` that changed them.
     heard: BTreeSet<(Offset, Timestamp, ProposalId)>,
+    /// How many ballots open rounds hold.
+    admitted: usize,
+    /// Open rounds whose snapshots would be too large to write.
+    unwieldy: BTreeSet<ProposalId>,
     dues: BTreeSet<(Timestamp, ProposalId)>,
     forgotten: BTreeSet<(Timestamp, ProposalId)>,
     /// Rounds whose deadlines `acp.proposals` has not passed, whether they are still open or not.
@@ -57,6 +65,22 @@ pub(super) struct Live {
     pub(super) round: OpenRound,
     /// The first record of `acp.responses` that changed it, with the stream time there.
     pub(super) first: Option<(Offset, Timestamp)>,
+    /// Records of `acp.responses` below it are in the round's snapshot.
+    pub(super) upto: Offset,
+    /// How many of its ballots are counted among all.
+    counted: usize,
+}
+
+impl Live {
+    /// A round nobody has answered to.
+    pub(super) const fn new(round: OpenRound) -> Self {
+        Self {
+            round,
+            first: None,
+            upto: Offset(0),
+            counted: 0,
+        }
+    }
 }
 
 /// A round that has closed, escalated ones included.
@@ -129,17 +153,26 @@ impl Rounds {
 
     /// Notes that a record of `acp.responses` changed an open round.
     pub(super) fn touch(&mut self, id: &ProposalId, place: (Offset, Timestamp)) {
-        let Some(live) = self.live_mut(id) else {
+        let Some(Slot::Open(live)) = self.slots.get_mut(id) else {
             return;
         };
+        let admitted = live.round.admitted();
+        self.admitted += admitted.saturating_sub(live.counted);
+        live.counted = admitted;
+        if place.0 < live.upto {
+            return;
+        }
         let first = live.first.map_or(place, |first| first.min(place));
+        if live.first == Some(first) {
+            return;
+        }
         if let Some((offset, time)) = live.first.replace(first) {
             self.heard.remove(&(offset, time, *id));
         }
         self.heard.insert((first.0, first.1, *id));
     }
 
-    pub(super) fn open(&mut self, live: Live) {
+    pub(super) fn open(&mut self, mut live: Live) {
         let (id, opening) = (live.round.proposal_id, &live.round.opening);
         self.deadlines.insert((opening.deadline, id));
         self.opened.insert((opening.proposal_time, id));
@@ -151,6 +184,8 @@ impl Rounds {
         let subject = live.round.proposal.action.subject.clone();
         self.by_subject.entry(subject).or_default().insert(id);
         self.marks.keep(id);
+        live.counted = live.round.admitted();
+        self.admitted += live.counted;
         self.slots.insert(id, Slot::Open(Box::new(live)));
     }
 
@@ -170,6 +205,8 @@ impl Rounds {
         }
         self.forget_subject(&live.round.proposal.action.subject, id);
         self.marks.drop(id);
+        self.unwieldy.remove(id);
+        self.admitted = self.admitted.saturating_sub(live.counted);
         Some(*live)
     }
 
@@ -391,9 +428,33 @@ impl Rounds {
         self.is_going_on(id) || last && self.contains(id)
     }
 
-    /// Some of the rounds whose last records lie far back.
-    pub(super) fn behind(&self, records: usize, most: usize) -> Vec<ProposalId> {
-        self.marks.behind(records).take(most).collect()
+    /// Some of the rounds that should be written again: those whose last records in `acp.rounds`,
+    /// or first ballots without a snapshot in `acp.responses`, lie too far back.
+    pub(super) fn behind(&self, next: Offset, limit: &Behind) -> Vec<ProposalId> {
+        let allowed = limit.responses + limit.each * self.admitted;
+        let allowed = i64::try_from(allowed).unwrap_or(i64::MAX);
+        let old = move |(at, ..): &&(Offset, Timestamp, ProposalId)| {
+            next.0.saturating_sub(at.0) > allowed
+        };
+        let unsaved = self.heard.iter().take_while(old).map(|(.., id)| *id);
+        let behind = unsaved.chain(self.marks.behind(limit));
+        let writable = behind.filter(|id| !self.unwieldy.contains(id));
+        writable.take(AT_ONCE).collect()
+    }
+
+    /// Notes that a round was written with a snapshot of what was said before an offset.
+    pub(super) fn snapped(&mut self, id: &ProposalId, upto: Offset) {
+        if let Some(Slot::Open(live)) = self.slots.get_mut(id) {
+            live.upto = upto;
+            if let Some((offset, time)) = live.first.take() {
+                self.heard.remove(&(offset, time, *id));
+            }
+        }
+    }
+
+    /// Notes that a round's snapshot is too large to be written: it lags on.
+    pub(super) fn leave_behind(&mut self, id: ProposalId) {
+        self.unwieldy.insert(id);
     }
 
     /// Whether a round is open or escalated.
@@ -412,6 +473,7 @@ impl PartialEq for Rounds {
         self.slots == other.slots
             && self.deadlines == other.deadlines
             && self.heard == other.heard
+            && self.admitted == other.admitted
             && self.dues == other.dues
             && self.forgotten == other.forgotten
             && self.running == other.running

@@ -113,7 +113,7 @@ kinds! {
     /// A schema as it was registered.
     SchemaEntry(records::SchemaEntry) in Schemas, released 1;
     /// A round's state.
-    Round(records::Round) in Rounds, released 1;
+    Round(records::Round) in Rounds, released 1 2;
     /// What a round came to.
     Outcome(records::Outcome) in Outcomes, released 1;
     /// An escalation.

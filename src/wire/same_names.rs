@@ -90,8 +90,8 @@ fn every_type_has_the_names_of_its_record_in_their_order() {
         DecisionPart DecisionVerdict Grant Histogram Influence Judged Label Lesson Mode
         OnDecisionTimeout Opening Outcome PackageContent Parameter Pins Policy Prior Proposal
         Reason ResolvedBy ResultKind Review Revision Round RoundState SchemaEntry
-        Settlement Stakes StakesFloor Start Statement Status Superseded TrustScore TrustUpdate
-        Uncounted Verdict
+        Settlement Snapshot Stakes StakesFloor Start Stated Statement Status Superseded TrustScore
+        TrustUpdate Uncounted Verdict
     };
     types.sort();
     assert_eq!(types, schemas.into_values().collect::<Vec<_>>());

@@ -9,6 +9,7 @@ mod examples;
 mod format;
 mod layout;
 mod pairs;
+mod restart;
 mod run;
 
 use std::fs;

@@ -20,23 +20,23 @@ use super::format::{Kind, Step, T, Vector};
 
 /// A step as bytes on a log.
 #[derive(Clone, Debug)]
-struct Laid {
-    topic: Topic,
-    offset: Offset,
+pub(super) struct Laid {
+    pub(super) topic: Topic,
+    pub(super) offset: Offset,
     timestamp: Timestamp,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     control: bool,
     forwarded: bool,
     traceparent: Option<String>,
-    lost_below: Option<Offset>,
+    pub(super) lost_below: Option<Offset>,
 }
 
 /// An engine, its tables, and where each topic stands.
-struct Bench {
-    codec: Arc<Codec>,
-    tables: Tables,
-    partition: Partition,
+pub(super) struct Bench {
+    pub(super) codec: Arc<Codec>,
+    pub(super) tables: Tables,
+    pub(super) partition: Partition,
     next: BTreeMap<Topic, i64>,
     now: i64,
     last_update: Option<TrustUpdate>,
@@ -46,7 +46,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(vector: &Vector) -> Self {
+    pub(super) fn new(vector: &Vector) -> Self {
         let codec = Arc::new(Codec::single_object());
         let config = Config {
             partition: vector.partition,
@@ -65,7 +65,7 @@ impl Bench {
     }
 
     /// Lays a step's records on the log; `previous` scores are one record each.
-    fn lay(&mut self, step: &Step) -> Vec<Laid> {
+    pub(super) fn lay(&mut self, step: &Step) -> Vec<Laid> {
         let topic = Topic::named(&step.topic).unwrap_or_else(|| panic!("topic {}", step.topic));
         if let Some(at) = &step.timestamp {
             self.now = at.millis();
@@ -147,7 +147,7 @@ impl Bench {
         (step.key.clone().or(id), Some(value))
     }
 
-    fn take(&mut self, laid: &Laid) -> Vec<Output> {
+    pub(super) fn take(&mut self, laid: &Laid) -> Vec<Output> {
         if laid.topic.is_table() {
             let (key, value) = (laid.key.as_deref(), laid.value.as_deref());
             // What is unsound is passed over, which shows in what follows.
@@ -187,7 +187,7 @@ impl Bench {
 }
 
 impl Laid {
-    fn input(&self) -> Input<'_> {
+    pub(super) fn input(&self) -> Input<'_> {
         if let Some(below) = self.lost_below {
             return Input::Lost {
                 topic: self.topic,
@@ -501,17 +501,15 @@ pub(crate) fn check_refusals(vector: &Vector, path: &Path) -> usize {
     refusals
 }
 
-/// Reads the same logs in other orders between topics, and compares what was decided and refused.
-///
-/// Only where nothing rests on a choice: tables are read first and deadlines are explicit.
-pub(crate) fn check_reading_order(vector: &Vector, path: &Path) -> bool {
+/// Whether nothing in a vector rests on a choice: tables are read first and deadlines explicit.
+pub(super) fn is_free(vector: &Vector) -> bool {
     let is_table = |step: &Step| Topic::named(&step.topic).is_some_and(Topic::is_table);
     let inputs = vector
         .steps
         .iter()
         .position(|step| !is_table(step))
         .unwrap_or(0);
-    let free = vector.steps.iter().skip(inputs).all(|step| {
+    vector.steps.iter().skip(inputs).all(|step| {
         let explicit = step
             .record
             .as_ref()
@@ -520,8 +518,14 @@ pub(crate) fn check_reading_order(vector: &Vector, path: &Path) -> bool {
             && step.topic != "trust-updates"
             && step.lost_below.is_none()
             && (step.topic != "proposals" || explicit)
-    });
-    if !free {
+    })
+}
+
+/// Reads the same logs in other orders between topics, and compares what was decided and refused.
+///
+/// Only where nothing rests on a choice: tables are read first and deadlines are explicit.
+pub(crate) fn check_reading_order(vector: &Vector, path: &Path) -> bool {
+    if !is_free(vector) {
         return false;
     }
     let mut bench = Bench::new(vector);
@@ -555,7 +559,7 @@ pub(crate) fn check_reading_order(vector: &Vector, path: &Path) -> bool {
 }
 
 /// What must not depend on the order of reading.
-fn decision_of(output: &Output) -> Option<String> {
+pub(super) fn decision_of(output: &Output) -> Option<String> {
     match output {
         Output::Outcome(outcome) => Some(format!(
             "{} {} {:?}",

@@ -23,5 +23,5 @@ pub use outcome::{
 };
 pub use package::{Argument, Confidences, DecisionPackage, Histogram, PackageContent, Statement};
 pub use policy::{ApprovalsNeeded, Mode, OnDecisionTimeout, Policy, Revision, StakesFloor};
-pub use round::{Closed, Opening, Round, RoundState, Settlement};
+pub use round::{Closed, Opening, Round, RoundState, Settlement, Snapshot, Stated};
 pub use tables::{Agent, AgentKind, AgentStatus, DeadLetter, Grant, Prior, Review, SchemaEntry};

@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::input::{ResultKind, Stakes};
+use super::input::{ResultKind, Stakes, Verdict};
 use super::learning::Lesson;
 use super::outcome::{Coordinates, DecisionPart, Judged, Pins, ResolvedBy, Status};
 use super::package::PackageContent;
 use crate::ids::{AgentId, Bytes, Digest, Offset, ProposalId, Timestamp};
+use crate::millionths::Millionths;
 
 /// A round's state; it replaces the one before under compaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,10 @@ pub struct Round {
     pub opening: Opening,
     /// What it came to, once it closed.
     pub closed: Option<Closed>,
+    /// While OPEN, what was said by the responses up to an offset, if that was written down: from
+    /// there on they are read again.
+    #[serde(default)]
+    pub snapshot: Option<Snapshot>,
 }
 
 /// Where a round stands.
@@ -34,6 +39,44 @@ pub enum RoundState {
     Escalated,
     /// The last outcome is out; results are taken.
     Closed,
+}
+
+/// What was said in an open round by the responses before an offset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The offset in `acp.responses`, exclusive.
+    pub upto: Offset,
+    /// Each agent's ballot so far, sorted by agent; a proposal that is its proposer's is not here.
+    pub ballots: Vec<Stated>,
+    /// Digests of admitted responses that no ballot lists.
+    pub unlisted: Vec<Digest>,
+    /// Agents suspended while the round was open, sorted.
+    pub suspended: Vec<AgentId>,
+    /// Whether the policy was suspended while the round was open.
+    pub pattern_suspended: bool,
+    /// Whether records of its span are gone.
+    pub input_lost: bool,
+}
+
+/// What an agent has said in an open round, and what that replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stated {
+    /// Whose it is.
+    pub agent_id: AgentId,
+    /// SHA-256 of the response's value bytes after the framing header.
+    pub response_digest: Digest,
+    /// Endorse, challenge or abstain.
+    pub verdict: Verdict,
+    /// How sure.
+    pub confidence: Millionths,
+    /// Why.
+    pub reasoning: String,
+    /// What it rests on.
+    pub evidence: Vec<String>,
+    /// The responses it replaced, or that came after it, by offset; sixteen at most.
+    pub superseded: Vec<Digest>,
+    /// How many more there were.
+    pub further: i32,
 }
 
 /// The choices made once, by whoever opened the round.

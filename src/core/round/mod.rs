@@ -13,6 +13,7 @@
 mod escalation;
 mod open;
 mod settlement;
+mod snapshot;
 
 pub use escalation::{Decided, TIERS_MAX, TimedOut, decide, due, second_part, time_out};
 pub use open::{Heard, OpenRound, Said, check_proposer, check_speaker, check_time, late};

@@ -33,23 +33,23 @@ pub struct OpenRound {
     pub policy: Arc<Policy>,
     proposer_principal: Arc<str>,
     stakes: Stakes,
-    seats: BTreeMap<AgentId, Seat>,
-    heard: BTreeSet<Digest>,
-    unheard: BTreeMap<AgentId, Standing>,
-    suspended: BTreeSet<AgentId>,
-    pattern_suspended: bool,
-    input_lost: bool,
+    pub(super) seats: BTreeMap<AgentId, Seat>,
+    pub(super) heard: BTreeSet<Digest>,
+    pub(super) unheard: BTreeMap<AgentId, Standing>,
+    pub(super) suspended: BTreeSet<AgentId>,
+    pub(super) pattern_suspended: bool,
+    pub(super) input_lost: bool,
 }
 
 /// One agent's place in a round: what it said last (or first), and what that replaced.
 #[derive(Clone, Debug, PartialEq)]
-struct Seat {
-    standing: Arc<Standing>,
-    said: Said,
+pub(super) struct Seat {
+    pub(super) standing: Arc<Standing>,
+    pub(super) said: Said,
     /// Whether this is still the proposal itself, as its proposer's ballot.
-    is_proposal: bool,
-    superseded: Vec<Digest>,
-    further: i32,
+    pub(super) is_proposal: bool,
+    pub(super) superseded: Vec<Digest>,
+    pub(super) further: i32,
 }
 
 /// What an agent said, owned.

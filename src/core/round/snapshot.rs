@@ -1,0 +1,92 @@
+//! What was said in an open round so far, written down and taken up again.
+//!
+//! What an agent brings is not in it: that follows from the tables at the round's pins.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::open::{OpenRound, Said, Seat};
+use crate::electorate::Standing;
+use crate::ids::{AgentId, Digest, Offset};
+use crate::records::{Snapshot, Stated};
+
+impl OpenRound {
+    /// What was said by the responses before an offset; all of them must have been heard.
+    #[must_use]
+    pub fn snapshot(&self, upto: Offset) -> Snapshot {
+        let spoken = || self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
+        let listed = |seat: &Seat| {
+            let replaced = seat.superseded.iter().copied();
+            replaced.chain([seat.said.digest]).collect::<Vec<_>>()
+        };
+        let listed: BTreeSet<Digest> = spoken().flat_map(|(_, seat)| listed(seat)).collect();
+        Snapshot {
+            upto,
+            ballots: spoken().map(|(id, seat)| seat.stated(id)).collect(),
+            unlisted: self.heard.difference(&listed).copied().collect(),
+            suspended: self.suspended.iter().cloned().collect(),
+            pattern_suspended: self.pattern_suspended,
+            input_lost: self.input_lost,
+        }
+    }
+
+    /// Takes up what was said in a round just opened.
+    ///
+    /// # Errors
+    /// The agent for whom `standing` finds nothing.
+    pub fn take_up(
+        &mut self,
+        snapshot: Snapshot,
+        standing: impl Fn(&AgentId) -> Option<Standing>,
+    ) -> Result<(), AgentId> {
+        for stated in snapshot.ballots {
+            let Some(standing) = standing(&stated.agent_id) else {
+                return Err(stated.agent_id);
+            };
+            self.unheard.remove(&stated.agent_id);
+            self.heard.insert(stated.response_digest);
+            self.heard.extend(&stated.superseded);
+            let seat = Seat {
+                standing: Arc::new(standing),
+                said: Said {
+                    digest: stated.response_digest,
+                    verdict: stated.verdict,
+                    confidence: stated.confidence,
+                    reasoning: stated.reasoning,
+                    evidence: stated.evidence,
+                },
+                is_proposal: false,
+                superseded: stated.superseded,
+                further: stated.further,
+            };
+            self.seats.insert(stated.agent_id, seat);
+        }
+        self.heard.extend(snapshot.unlisted);
+        self.suspended.extend(snapshot.suspended);
+        self.pattern_suspended |= snapshot.pattern_suspended;
+        self.input_lost |= snapshot.input_lost;
+        Ok(())
+    }
+
+    /// How many responses were admitted.
+    #[must_use]
+    pub fn admitted(&self) -> usize {
+        self.heard.len()
+    }
+}
+
+impl Seat {
+    fn stated(&self, agent_id: &AgentId) -> Stated {
+        Stated {
+            agent_id: agent_id.clone(),
+            response_digest: self.said.digest,
+            verdict: self.said.verdict,
+            confidence: self.said.confidence,
+            reasoning: self.said.reasoning.clone(),
+            evidence: self.said.evidence.clone(),
+            superseded: self.superseded.clone(),
+            further: self.further,
+        }
+    }
+}
