@@ -5,6 +5,7 @@ pub mod command;
 pub mod config;
 pub mod engine;
 pub mod gateway;
+pub mod store;
 pub mod telemetry;
 pub mod transport;
 pub mod wire;

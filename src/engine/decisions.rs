@@ -96,9 +96,9 @@ impl Partition {
     ) -> Result<Result<(), Refusal>, Halt> {
         let known = self
             .round_of(kept)
-            .and_then(|id| Some((id, self.rounds.get(&id)?)));
+            .and_then(|id| Some((id, self.rounds.opening(&id)?)));
         let id = match known {
-            Some((id, slot)) if slot.opening().proposal_time <= kept.timestamp => id,
+            Some((id, opening)) if opening.proposal_time <= kept.timestamp => id,
             _ => return Ok(Err(Reject::UnknownProposal.into())),
         };
         let Some(mut ended) = self.rounds.take_ended(&id) else {

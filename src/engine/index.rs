@@ -17,13 +17,13 @@ impl Partition {
     /// records do not lie below [`super::Position::settled`] of `acp.proposals` are restored after
     /// this and not given again.
     pub fn expect_index(&mut self) {
-        self.rounds.expect_index();
+        self.rounds.past.expect_index();
     }
 
     /// Whether every closed round is known.
     #[must_use]
     pub const fn is_indexed(&self) -> bool {
-        self.rounds.is_indexed()
+        self.rounds.past.is_indexed()
     }
 
     /// Whether a topic must not be read until every closed round is known.
@@ -41,7 +41,7 @@ impl Partition {
         let id = round.proposal_id;
         let mut out = Vec::new();
         // Below the low-water an open or escalated round's record is never its last.
-        if round.state != RoundState::Closed || !self.rounds.may_index(&id) {
+        if round.state != RoundState::Closed || !self.may_index(&id) {
             return Ok(out);
         }
         let policy = super::restore::policy_of(tables, &round)?;
@@ -50,7 +50,7 @@ impl Partition {
             let (deadline, proposer) = (opening.deadline, opening.proposer.clone());
             self.rounds.count(deadline, id, proposer);
         }
-        self.rounds.index(Ended::recorded(round, policy));
+        self.rounds.past.index(Ended::recorded(round, policy));
         for kept in self.orphans.take(id) {
             // What was read before the restart was judged before it.
             if kept.offset < self.replayed {
@@ -66,9 +66,14 @@ impl Partition {
 
     /// Takes a tombstone of `acp.rounds` below the low-water, in offset order.
     pub fn index_tombstone(&mut self, id: &ProposalId) {
-        if self.rounds.may_index(id) {
-            self.rounds.forget(id);
+        if self.may_index(id) {
+            self.rounds.past.take(id);
         }
+    }
+
+    /// Whether what the index has of a round may be the last that is known of it.
+    fn may_index(&self, id: &ProposalId) -> bool {
+        self.rounds.get(id).is_none() && self.rounds.past.may_index(id)
     }
 
     /// Says that every closed round has been given; what waited for that is judged now.
@@ -76,7 +81,7 @@ impl Partition {
     /// # Errors
     /// [`Halt`], as [`Partition::step`].
     pub fn indexed(&mut self, tables: &Tables) -> Result<Vec<Output>, Halt> {
-        self.rounds.end_index();
+        self.rounds.past.end_index();
         let mut out = Vec::new();
         self.expire_orphans(tables, &mut out);
         self.settle_waiting(tables, &mut out)?;

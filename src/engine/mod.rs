@@ -16,6 +16,7 @@ mod lead;
 mod marks;
 mod orphans;
 mod partition;
+mod past;
 mod proposals;
 mod refresh;
 mod responses;

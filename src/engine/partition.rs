@@ -240,10 +240,10 @@ impl Partition {
         let proposals = self.time(Topic::Proposals);
         let passed = proposals.min(self.time(Topic::Results));
         let over = |time| time < passed;
-        if self.is_indexed() && self.rounds.first_forgotten().is_some_and(over) {
+        if self.is_indexed() && self.rounds.past.first_over().is_some_and(over) {
             let queued = self.decisions.iter().chain(&self.results);
             let awaited = queued.filter_map(|kept| self.round_of(kept)).collect();
-            let forgotten = self.rounds.forget_before(passed, &awaited);
+            let forgotten = self.rounds.past.forget_before(passed, &awaited);
             out.extend(forgotten.into_iter().map(Output::Tombstone));
         }
         self.end_loss();
@@ -285,7 +285,7 @@ impl Partition {
             .map(|kept| kept.timestamp)
             .min();
         let earliest = |times: &[Option<Timestamp>]| times.iter().flatten().min().copied();
-        let forgotten = self.rounds.first_forgotten();
+        let forgotten = self.rounds.past.first_over();
         let of = [
             (
                 Topic::Proposals,

@@ -17,7 +17,7 @@ use quorate_core::topic::Topic;
 use super::io::{Halt, Output, Record};
 use super::kept::{Judged, Refusal};
 use super::partition::{Partition, check_key};
-use super::rounds::{Live, Slot};
+use super::rounds::Live;
 use super::tables::Tables;
 
 /// How far a proposal id's time may lie before its stream time.
@@ -75,7 +75,7 @@ impl Partition {
         let confidence = Millionths::admit(proposal.confidence).map_err(|_| Reject::BadNumber)?;
         let now = self.time(Topic::Proposals);
         let id = fresh_id(&proposal.proposal_id, now)?;
-        if let Some(first) = self.rounds.get(&id).map(Slot::opening) {
+        if let Some(first) = self.rounds.opening(&id) {
             let copy = first.proposal_digest == digest;
             return if copy {
                 Ok(None)
@@ -234,14 +234,4 @@ fn fresh_id(text: &str, now: Timestamp) -> Result<ProposalId, Reject> {
         return Err(Reject::StaleId);
     }
     Ok(id)
-}
-
-impl Slot {
-    /// How the round was opened.
-    pub(super) fn opening(&self) -> &Opening {
-        match self {
-            Self::Open(live) => &live.round.opening,
-            Self::Ended(ended) => &ended.round.opening,
-        }
-    }
 }

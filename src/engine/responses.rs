@@ -11,7 +11,7 @@ use quorate_core::topic::Topic;
 use super::io::{Halt, Output, Record};
 use super::kept::{Judged, Kept, Refusal};
 use super::partition::{Partition, check_key};
-use super::rounds::{Live, Slot};
+use super::rounds::Live;
 use super::tables::Tables;
 
 impl Partition {
@@ -63,28 +63,17 @@ impl Partition {
         let Ok(id) = response.proposal_id.parse() else {
             return Ok(Err(Reject::UnknownProposal.into()));
         };
-        let heard = match self.rounds.get(&id) {
-            Some(Slot::Open(_)) => self.hear_open(tables, id, (&response, digest), record, at),
-            Some(Slot::Ended(ended)) => hear_ended(tables, &response, &ended.round.opening, at),
-            None if self.time(Topic::Proposals) > at.plus(ORPHAN_GRACE) => {
-                if self.is_indexed() {
-                    return Ok(Err(Reject::UnknownProposal.into()));
-                }
-                // What was read before the restart was judged before it; the rest waits.
-                if record.offset >= self.replayed {
-                    self.orphans.wait(id, Kept::new(record, at));
-                }
-                return Ok(Ok(()));
-            }
-            None => {
-                self.orphans.wait(id, Kept::new(record, at));
-                return Ok(Ok(()));
-            }
+        let heard = if self.rounds.is_open(&id) {
+            self.hear_open(tables, id, (&response, digest), record, at)
+        } else if let Some(opening) = self.rounds.opening(&id) {
+            hear_ended(tables, &response, &opening, at)
+        } else {
+            return Ok(self.hear_unknown(id, record, at));
         };
         let heard = heard.map_err(|reject| {
             let late = reject == Reject::RoundClosed && record.headers.forwarded;
             let reject = if late { Reject::ForwardedLate } else { reject };
-            let judged_by = self.rounds.get(&id).map(|slot| slot.opening().pins);
+            let judged_by = self.rounds.opening(&id).map(|opening| opening.pins);
             Refusal {
                 judged_by,
                 ..reject.into()
@@ -96,6 +85,24 @@ impl Partition {
             Ok(Heard::Said) => self.close_early(tables, id, (record.offset, at), out)?,
         }
         Ok(Ok(()))
+    }
+
+    /// Keeps a response to a round nobody knows, unless its proposal can no longer come in time.
+    fn hear_unknown(
+        &mut self,
+        id: ProposalId,
+        record: &Record<'_>,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
+        let over = self.time(Topic::Proposals) > at.plus(ORPHAN_GRACE);
+        if over && self.is_indexed() {
+            return Err(Reject::UnknownProposal.into());
+        }
+        // What was read before a restart was judged before it, unless it may be waiting.
+        if !over || record.offset >= self.replayed {
+            self.orphans.wait(id, Kept::new(record, at));
+        }
+        Ok(())
     }
 
     /// Decodes a response and refuses what is unsound in itself.

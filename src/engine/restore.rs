@@ -90,7 +90,7 @@ impl Partition {
     /// Forgets a round that `acp.rounds` has a tombstone for.
     pub fn restore_tombstone(&mut self, id: &ProposalId) {
         self.rounds.forget(id);
-        self.rounds.note_newer(*id);
+        self.rounds.past.note_newer(*id);
     }
 
     /// Takes a score of this partition's trust domains over.

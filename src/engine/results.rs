@@ -76,25 +76,22 @@ impl Partition {
     ) -> Result<(), Refusal> {
         let known = self
             .round_of(kept)
-            .and_then(|id| Some((id, self.rounds.get(&id)?)));
+            .and_then(|id| Some((id, self.rounds.opening(&id)?)));
         let id: ProposalId = match known {
-            Some((id, slot)) if slot.opening().proposal_time <= kept.timestamp => id,
+            Some((id, opening)) if opening.proposal_time <= kept.timestamp => id,
             _ => return Err(Reject::UnknownProposal.into()),
         };
-        let Some(Slot::Ended(ended)) = self.rounds.get(&id) else {
+        let Some(mut ended) = self.rounds.take_ended(&id) else {
             return Err(Reject::RoundOpen.into());
         };
-        let waits = must_wait(&ended.round, kept.timestamp, &ended.policy)?;
-        let Some(mut ended) = self.rounds.take_ended(&id) else {
-            return Ok(());
-        };
-        if waits {
-            ended.parked.push(kept.clone());
-        } else {
-            self.settle_or_refuse(tables, kept, &mut ended, out);
+        let waits = must_wait(&ended.round, kept.timestamp, &ended.policy);
+        match waits {
+            Ok(true) => ended.parked.push(kept.clone()),
+            Ok(false) => self.settle_or_refuse(tables, kept, &mut ended, out),
+            Err(_) => {}
         }
         self.rounds.end(ended);
-        Ok(())
+        waits.map(drop).map_err(Refusal::from)
     }
 
     /// Folds a result into a round that has its last outcome.

@@ -1,14 +1,16 @@
 //! A partition's rounds, and when each next needs attention.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_core::ids::{AgentId, Offset, ProposalId, Timestamp};
-use quorate_core::records::{Closed, Policy, Round, RoundState};
+use quorate_core::records::{Closed, Opening, Policy, Round, RoundState};
 use quorate_core::round::{OpenRound, REMEMBERED_MIN, due};
 
 use super::kept::Kept;
 use super::marks::Marks;
+use super::past::Past;
 use super::refresh::Behind;
 
 /// Other rounds on the same subject that a package lists.
@@ -31,14 +33,12 @@ pub(super) struct Rounds {
     /// Open rounds whose snapshots would be too large to write.
     unwieldy: BTreeSet<ProposalId>,
     dues: BTreeSet<(Timestamp, ProposalId)>,
-    forgotten: BTreeSet<(Timestamp, ProposalId)>,
+    pub(super) past: Past,
     /// Rounds whose deadlines `acp.proposals` has not passed, whether they are still open or not.
     running: BTreeSet<(Timestamp, ProposalId, AgentId)>,
     running_of: BTreeMap<AgentId, i32>,
     by_subject: BTreeMap<String, BTreeSet<ProposalId>>,
     pub(super) marks: Marks,
-    /// Until every closed round is known: those whose last records the index does not have.
-    newer: Option<BTreeSet<ProposalId>>,
 }
 
 /// The rounds open in a partition.
@@ -123,7 +123,7 @@ impl Ended {
     }
 
     /// When it is forgotten, by the stream times of `acp.proposals` and `acp.results`.
-    fn forgotten(&self) -> Option<Timestamp> {
+    pub(super) fn forgotten(&self) -> Option<Timestamp> {
         let window = self.policy.result_window.max(REMEMBERED_MIN);
         let closed = self.closed().filter(|_| !self.is_escalated())?;
         Some(closed.coordinates.closing_time.plus(window))
@@ -131,12 +131,30 @@ impl Ended {
 }
 
 impl Rounds {
-    pub(super) fn contains(&self, id: &ProposalId) -> bool {
-        self.slots.contains_key(id)
-    }
-
+    /// An open or escalated round.
     pub(super) fn get(&self, id: &ProposalId) -> Option<&Slot> {
         self.slots.get(id)
+    }
+
+    pub(super) fn is_open(&self, id: &ProposalId) -> bool {
+        matches!(self.slots.get(id), Some(Slot::Open(_)))
+    }
+
+    /// How a round was opened, whatever has become of it.
+    pub(super) fn opening(&self, id: &ProposalId) -> Option<Cow<'_, Opening>> {
+        match self.slots.get(id) {
+            Some(Slot::Open(live)) => Some(Cow::Borrowed(&live.round.opening)),
+            Some(Slot::Ended(ended)) => Some(Cow::Borrowed(&ended.round.opening)),
+            None => self
+                .past
+                .get(id)
+                .map(|ended| Cow::Owned(ended.round.opening)),
+        }
+    }
+
+    /// Whether a round is known as its last record has it.
+    pub(super) fn knows(&self, id: &ProposalId) -> bool {
+        self.slots.contains_key(id) || self.past.knows(id)
     }
 
     pub(super) fn live_mut(&mut self, id: &ProposalId) -> Option<&mut Live> {
@@ -210,10 +228,12 @@ impl Rounds {
         Some(*live)
     }
 
-    /// Takes a closed round out, to be changed and put back by [`Rounds::end`].
+    /// Takes a round that has ended out, to be changed and put back by [`Rounds::end`].
     pub(super) fn take_ended(&mut self, id: &ProposalId) -> Option<Ended> {
-        if !matches!(self.slots.get(id)?, Slot::Ended(_)) {
-            return None;
+        match self.slots.get(id) {
+            None => return self.past.take(id),
+            Some(Slot::Open(_)) => return None,
+            Some(Slot::Ended(_)) => {}
         }
         let Some(Slot::Ended(ended)) = self.slots.remove(id) else {
             return None;
@@ -221,44 +241,22 @@ impl Rounds {
         if let Some(due) = ended.due() {
             self.dues.remove(&(due, *id));
         }
-        if let Some(forgotten) = ended.forgotten() {
-            self.forgotten.remove(&(forgotten, *id));
-        }
         self.forget_subject(&ended.subject, id);
         Some(*ended)
     }
 
+    /// Takes a round that has ended, escalated or closed.
     pub(super) fn end(&mut self, ended: Ended) {
         let id = ended.round.proposal_id;
-        if ended.is_escalated() {
-            self.marks.keep(id);
-        } else {
+        let Some(due) = ended.due() else {
             self.marks.drop(&id);
-            self.note_newer(id);
-        }
-        self.put(ended);
-    }
-
-    /// Takes a closed round that the index has.
-    pub(super) fn index(&mut self, ended: Ended) {
-        self.take_ended(&ended.round.proposal_id);
-        self.put(ended);
-    }
-
-    fn put(&mut self, mut ended: Ended) {
-        let id = ended.round.proposal_id;
-        if let Some(due) = ended.due() {
-            self.dues.insert((due, id));
-            self.by_subject
-                .entry(ended.subject.clone())
-                .or_default()
-                .insert(id);
-        } else {
-            ended.subject.clear();
-        }
-        if let Some(forgotten) = ended.forgotten() {
-            self.forgotten.insert((forgotten, id));
-        }
+            self.past.put(ended);
+            return;
+        };
+        self.marks.keep(id);
+        self.dues.insert((due, id));
+        let subject = ended.subject.clone();
+        self.by_subject.entry(subject).or_default().insert(id);
         self.slots.insert(id, Slot::Ended(Box::new(ended)));
     }
 
@@ -350,25 +348,6 @@ impl Rounds {
             .map(|(_, id)| *id)
     }
 
-    pub(super) fn first_forgotten(&self) -> Option<Timestamp> {
-        self.forgotten.first().map(|(time, _)| *time)
-    }
-
-    /// Forgets rounds whose time is over, in order of that time, but those something waits for.
-    pub(super) fn forget_before(
-        &mut self,
-        now: Timestamp,
-        awaited: &BTreeSet<ProposalId>,
-    ) -> Vec<ProposalId> {
-        let over = self.forgotten.iter().take_while(|(time, _)| *time < now);
-        let ids = over.map(|(_, id)| *id).filter(|id| !awaited.contains(id));
-        let ids: Vec<ProposalId> = ids.collect();
-        for id in &ids {
-            self.take_ended(id);
-        }
-        ids
-    }
-
     /// The first record of `acp.responses` an open round rests on.
     pub(super) fn first_heard(&self) -> Option<(Offset, Timestamp)> {
         self.heard.first().map(|(offset, time, _)| (*offset, *time))
@@ -392,40 +371,6 @@ impl Rounds {
             self.take_ended(id);
         }
         self.marks.drop(id);
-    }
-
-    /// Says that closed rounds are still to be indexed.
-    pub(super) fn expect_index(&mut self) {
-        self.newer = Some(BTreeSet::new());
-    }
-
-    /// Says that every closed round is known.
-    pub(super) fn end_index(&mut self) {
-        self.newer = None;
-    }
-
-    /// Whether every closed round is known.
-    pub(super) const fn is_indexed(&self) -> bool {
-        self.newer.is_none()
-    }
-
-    /// Whether what the index has of a round is the last that is known of it.
-    pub(super) fn may_index(&self, id: &ProposalId) -> bool {
-        let older = |newer: &BTreeSet<_>| !newer.contains(id) && !self.is_going_on(id);
-        self.newer.as_ref().is_some_and(older)
-    }
-
-    /// Notes that the index, while it is being filled, does not have a round's last record.
-    pub(super) fn note_newer(&mut self, id: ProposalId) {
-        if let Some(newer) = &mut self.newer {
-            newer.insert(id);
-        }
-    }
-
-    /// Whether a round is known as its last record has it.
-    pub(super) fn knows(&self, id: &ProposalId) -> bool {
-        let last = self.newer.as_ref().is_none_or(|newer| newer.contains(id));
-        self.is_going_on(id) || last && self.contains(id)
     }
 
     /// Some of the rounds that should be written again: those whose last records in `acp.rounds`,
@@ -456,15 +401,6 @@ impl Rounds {
     pub(super) fn leave_behind(&mut self, id: ProposalId) {
         self.unwieldy.insert(id);
     }
-
-    /// Whether a round is open or escalated.
-    fn is_going_on(&self, id: &ProposalId) -> bool {
-        match self.slots.get(id) {
-            Some(Slot::Open(_)) => true,
-            Some(Slot::Ended(ended)) => ended.is_escalated(),
-            None => false,
-        }
-    }
 }
 
 impl PartialEq for Rounds {
@@ -475,10 +411,9 @@ impl PartialEq for Rounds {
             && self.heard == other.heard
             && self.admitted == other.admitted
             && self.dues == other.dues
-            && self.forgotten == other.forgotten
+            && self.past == other.past
             && self.running == other.running
             && self.running_of == other.running_of
             && self.by_subject == other.by_subject
-            && self.newer == other.newer
     }
 }
