@@ -161,6 +161,7 @@ pub(super) fn print_appended(id: &str, appended: &[Appended]) -> io::Result<()> 
             topic,
             partition,
             offset,
+            ..
         } = place;
         super::answer(&format!("{id} {topic}/{partition}@{offset}"))?;
     }

@@ -6,7 +6,8 @@ use quorate_core::topic::Topic;
 use super::Findings;
 use crate::clock::{Clock, System};
 use crate::engine::TICK_HEADER;
-use crate::transport::kafka::{Appender, Cluster, Connection, Error, Reader};
+use crate::telemetry::Ahead;
+use crate::transport::kafka::{Appender, Cluster, Connection, Error};
 
 const CHECK: &str = "clocks";
 /// How far clocks may be apart.
@@ -42,13 +43,6 @@ fn one_sided(found: &mut Findings, newest: Timestamp, now: Timestamp) {
     }
 }
 
-/// How far a leader's clock is ahead of this machine's: at least, and at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ahead {
-    least: Millis,
-    most: Millis,
-}
-
 /// Measures the clock of every leader of the responses by a tick appended there.
 pub(super) fn measure(
     found: &mut Findings,
@@ -56,28 +50,14 @@ pub(super) fn measure(
     cluster: &Cluster,
 ) -> Result<(), Error> {
     let appender = Appender::open(connection)?;
-    let reader = Reader::open(connection)?;
     let topic = Topic::Responses;
     let partitions = cluster.partitions.get(&topic).copied();
     let mut measured = Vec::new();
     for partition in 0..partitions.unwrap_or_default() {
-        let before = System.now();
         appender.append(topic, partition, None, None, &[(TICK_HEADER, b"1")])?;
         let appended = appender.settle()?;
-        let after = System.now();
-        let Some(at) = appended.last().map(|appended| appended.offset) else {
-            continue;
-        };
-        reader.read_to(topic, partition, at, at + 1, |stored| {
-            if let Some(time) = stored.timestamp {
-                let ahead = Ahead {
-                    least: time.since(after),
-                    most: time.since(before),
-                };
-                measured.push((partition, ahead));
-            }
-            Ok(())
-        })?;
+        let ahead = appended.last().and_then(|appended| appended.ahead);
+        measured.extend(ahead.map(|ahead| (partition, ahead)));
     }
     judge(found, &measured);
     Ok(())
@@ -95,13 +75,10 @@ fn judge(found: &mut Findings, measured: &[(i32, Ahead)]) {
             found.why(CHECK, what, mend);
         }
     }
-    let least = measured.iter().map(|(_, ahead)| ahead.least).max();
-    let most = measured.iter().map(|(_, ahead)| ahead.most).min();
-    let (Some(least), Some(most)) = (least, most) else {
-        return found.note(CHECK, "no tick could be read back with its append time");
-    };
-    // What one is at least ahead and another at most lies between the two.
-    let apart = least.0.saturating_sub(most.0);
+    if measured.is_empty() {
+        return found.note(CHECK, "no tick was answered with its append time");
+    }
+    let apart = Ahead::apart(measured.iter().map(|(_, ahead)| *ahead)).0;
     if apart > APART.0 {
         let what = format!("leaders of the responses are at least {apart} ms apart");
         found.why(CHECK, what, mend);

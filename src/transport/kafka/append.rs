@@ -4,10 +4,12 @@
 //! leaves nothing open in somebody else's input. The partition is ours to compute, since the
 //! client's own default is not Java's.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,6 +18,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::connection::{PATIENCE, note};
 use super::{Connection, Error};
+use crate::clock::{Clock, System};
+use crate::telemetry::Ahead;
 
 /// How long to wait before looking again whether the brokers have answered.
 const LOOK: Duration = Duration::from_micros(500);
@@ -29,6 +33,8 @@ pub struct Appended {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
+    /// How far its leader's clock is ahead of this machine's, if that stamped it.
+    pub ahead: Option<Ahead>,
 }
 
 /// A producer for records outside transactions.
@@ -47,7 +53,11 @@ impl std::fmt::Debug for Appender {
 
 /// Keeps what the brokers said of each record until it is asked for.
 #[derive(Default)]
-struct Deliveries(Mutex<Vec<Result<Appended, KafkaError>>>);
+struct Deliveries {
+    kept: Mutex<Vec<Result<Appended, KafkaError>>>,
+    /// No record that is under way was handed over before this time.
+    since: AtomicI64,
+}
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -64,11 +74,29 @@ impl ProducerContext for Deliveries {
                 topic: message.topic().to_owned(),
                 partition: message.partition(),
                 offset: message.offset(),
+                ahead: self.ahead(message.timestamp()),
             }),
             Err((error, _)) => Err(error.clone()),
         };
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push(outcome);
+        self.kept().push(outcome);
+    }
+}
+
+impl Deliveries {
+    fn kept(&self) -> MutexGuard<'_, Vec<Result<Appended, KafkaError>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The leader stamped a record between its being handed over and its being answered for.
+    fn ahead(&self, stamped: rdkafka::Timestamp) -> Option<Ahead> {
+        let rdkafka::Timestamp::LogAppendTime(stamped) = stamped else {
+            return None;
+        };
+        let (stamped, since) = (Timestamp(stamped), self.since.load(Ordering::Relaxed));
+        Some(Ahead {
+            least: stamped.since(System.now()),
+            most: stamped.since(Timestamp(since)),
+        })
     }
 }
 
@@ -101,6 +129,10 @@ impl Appender {
         headers: &[(&str, &[u8])],
     ) -> Result<(), Error> {
         let name = self.connection.topic(topic);
+        if self.producer.in_flight_count() == 0 {
+            let since = &self.producer.context().since;
+            since.store(System.now().0, Ordering::Relaxed);
+        }
         send(
             &self.producer,
             record(&name, partition, key, value, headers),
@@ -125,9 +157,7 @@ impl Appender {
         if !drain(&self.producer, PATIENCE * 2) {
             return Err(Error::TimedOut(doing.to_owned()));
         }
-        let deliveries = &self.producer.context().0;
-        let mut kept = deliveries.lock().unwrap_or_else(PoisonError::into_inner);
-        let answers = std::mem::take(&mut *kept).into_iter();
+        let answers = std::mem::take(&mut *self.producer.context().kept()).into_iter();
         answers
             .collect::<Result<_, _>>()
             .map_err(Error::kafka(doing))

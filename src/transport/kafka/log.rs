@@ -409,7 +409,13 @@ impl Log for Membership {
     }
 
     fn commit(&mut self, read: &BTreeMap<i32, Committed>) -> Result<(), Error> {
-        self.appender.settle()?;
+        for appended in self.appender.settle()? {
+            let topic = self.group.connection.named(&appended.topic);
+            if let Some((topic, ahead)) = topic.zip(appended.ahead) {
+                let vitals = &self.group.lookup.vitals;
+                vitals.clock(topic, appended.partition, ahead);
+            }
+        }
         let mut list = TopicPartitionList::new();
         for (&partition, committed) in read {
             for (&topic, position) in &committed.positions {
