@@ -2,12 +2,22 @@
 //! readiness while it restores, health where it does not get on, and the trace of a proposal.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use quorate::clock::{Clock as _, System};
+use quorate::transport::kafka::{Appender, Reader, Schemas, Stored};
+use quorate::wire::partition_of;
+use quorate_core::records::{Action, Proposal, Stakes, TrustUpdate};
+use quorate_core::topic::Topic;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
-use crate::support::{House, Observed, until};
+use crate::support::{House, Observed, parts, until};
 
-/// Two experts and a proposer without a vote.
+/// Two experts, a proposer without a vote, a person and a source of results.
 const AGENTS: &str = r#"
 [[agent]]
 agent_id = "desk"
@@ -19,6 +29,15 @@ domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, s
 [[agent]]
 agent_id = "bob"
 domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
+
+[[agent]]
+agent_id = "rita"
+kind = "HUMAN"
+reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
+
+[[agent]]
+agent_id = "ledger"
+kind = "REPORTER"
 "#;
 
 /// Closes as soon as both were heard, so that nothing has to wait for a deadline.
@@ -29,6 +48,7 @@ proposer_counts = false
 revision = "first"
 early_close = true
 deadline_default = "10 min"
+deadline_min = "10 ms"
 "#;
 
 const PROPOSE: &[&str] = &[
@@ -83,7 +103,10 @@ fn metrics_tell_a_history_that_is_known() {
     house.respond(&open, "nobody", "endorse", "0.9");
     house.respond(&open, "stranger", "endorse", "0.9");
     house.respond(&open, "ada", "endorse", "0.9");
+    let deadline = (System.now().0 + 4_000).to_string();
+    let silent = house.propose(&[PROPOSE, &["--deadline", &deadline]].concat());
     house.records("outcomes", Some(&decided), 1);
+    house.records("outcomes", Some(&silent), 1);
     house.records("dead-letters", Some(&open), 2);
     until("everything is passed", || {
         let seen = metrics(&observed);
@@ -91,13 +114,25 @@ fn metrics_tell_a_history_that_is_known() {
             && sum(&seen, "quorate_backlog_records") == 0.0
     });
     let seen = metrics(&observed);
-    assert_eq!(seen["quorate_rounds_opened_total"], 2.0);
+    assert_eq!(seen["quorate_rounds_opened_total"], 3.0);
     assert_eq!(
         seen["quorate_rejects_total{code=\"agent_not_listed\"}"],
         2.0
     );
     assert_eq!(sum(&seen, "quorate_rejects_total"), 2.0);
-    assert_eq!(sum(&seen, "quorate_outcomes_total"), 1.0);
+    assert_eq!(sum(&seen, "quorate_outcomes_total"), 2.0);
+    let approved = "quorate_outcomes_total{status=\"approved\",resolved_by=\"protocol\"}";
+    assert_eq!(seen[approved], 1.0);
+    // Nobody answered one of them, so a tick closed it and showed the leader's clock: ours.
+    assert!(seen["quorate_ticks_total"] >= 1.0);
+    let clocks: Vec<_> = seen
+        .iter()
+        .filter(|(name, _)| name.contains("clock_skew"))
+        .collect();
+    assert!(
+        !clocks.is_empty() && clocks.iter().all(|(_, skew)| skew.abs() < 0.5),
+        "{clocks:?}"
+    );
     assert_eq!(sum(&seen, "quorate_open_rounds"), 1.0);
     assert!(sum(&seen, "quorate_oldest_open_round_seconds") > 0.0);
     assert!(seen["quorate_commits_total"] >= 1.0);
@@ -109,4 +144,276 @@ fn metrics_tell_a_history_that_is_known() {
         "{health}"
     );
     assert_eq!(health["partitions"].as_array().unwrap().len(), 2);
+}
+
+/// Whoever stands still for this long is ill.
+const IMPATIENT: &str = "[run]\nstall_ms = 1500\n";
+
+/// Somebody else's client, set up as they please.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is somebody else's tool, not ours"
+)]
+fn strange() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &parts().bootstrap);
+    config
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A transaction of a stranger that has written to a topic and does not end.
+fn hanging(house: &House, topic: Topic) -> BaseProducer {
+    let mut config = strange();
+    config.set("transactional.id", format!("{}stranger", house.prefix));
+    let producer: BaseProducer = config.create().unwrap();
+    producer.init_transactions(LONG).unwrap();
+    producer.begin_transaction().unwrap();
+    let topic = format!("{}{topic}", house.prefix);
+    let record = BaseRecord::<[u8], [u8]>::to(&topic).partition(0);
+    producer.send(record.key(b"k").payload(b"v")).unwrap();
+    producer.flush(LONG).unwrap();
+    producer
+}
+
+fn why(report: &Value) -> String {
+    report["why"].to_string()
+}
+
+#[test]
+fn a_transaction_in_front_of_an_input_is_an_illness_until_it_ends() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let observed = house.run_observed("one", IMPATIENT);
+    until("it is well", || observed.get("/healthz").0 == 200);
+    until("it is ready", || observed.get("/readyz").0 == 200);
+    let stranger = hanging(&house, Topic::Responses);
+    let stall = "quorate_last_stable_offset_stall_seconds{partition=\"0\",topic=\"responses\"}";
+    until("the stall shows", || {
+        metrics(&observed).get(stall) > Some(&1.5)
+    });
+    until("it is ill", || {
+        let (status, report) = asked(&observed, "/healthz");
+        status == 503 && why(&report).contains("last stable offset of partition 0 of responses")
+    });
+    stranger.abort_transaction(LONG).unwrap();
+    until("it is well again", || observed.get("/healthz").0 == 200);
+    assert_eq!(metrics(&observed)[stall], 0.0);
+    // What was aborted and the end of it leave nothing to read, and count for nothing.
+    until("there is no backlog", || {
+        let (name, ends) = ("quorate_backlog_records", house.ends(Topic::Responses));
+        ends == (0, 2) && sum(&metrics(&observed), name) == 0.0
+    });
+    until("it stays well", || observed.get("/healthz").0 == 200);
+}
+
+#[test]
+fn it_is_not_ready_while_it_restores() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let observed = house.run_observed("one", "");
+    until("it is ready", || observed.get("/readyz").0 == 200);
+    let id = house.propose(PROPOSE);
+    house.respond(&id, "ada", "endorse", "0.9");
+    until("both are passed", || {
+        sum(&metrics(&observed), "quorate_passed_records_total") >= 2.0
+    });
+    observed.stop();
+    // A restore reads the scores to their end, which this hides.
+    let stranger = hanging(&house, Topic::Trust);
+    let observed = house.run_observed("one", "");
+    until("it restores", || {
+        let (status, report) = asked(&observed, "/readyz");
+        status == 503 && why(&report).contains("partition 0 is being restored")
+    });
+    let seen = metrics(&observed);
+    assert_eq!(seen["quorate_ready"], 0.0);
+    assert_eq!(seen["quorate_partitions{state=\"restoring\"}"], 1.0);
+    assert_eq!(seen["quorate_restore_progress_ratio{partition=\"0\"}"], 0.0);
+    assert_eq!(observed.get("/healthz").0, 200);
+    stranger.abort_transaction(LONG).unwrap();
+    until("it is ready", || observed.get("/readyz").0 == 200);
+    let seen = metrics(&observed);
+    assert_eq!(seen["quorate_restore_progress_ratio{partition=\"0\"}"], 1.0);
+    // The round and the response it rests on.
+    assert_eq!(seen["quorate_restored_records_total"], 2.0);
+    assert_eq!(seen["quorate_open_rounds{partition=\"0\"}"], 1.0);
+    assert!(seen["quorate_restore_duration_seconds{partition=\"0\"}"] > 0.0);
+    assert!(seen["quorate_restore_rate_records_per_second{partition=\"0\"}"] > 0.0);
+}
+
+#[test]
+fn a_halted_partition_is_an_illness_that_is_named() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let observed = house.run_observed("one", "");
+    until("it is ready", || observed.get("/readyz").0 == 200);
+    // Somebody lets senders say what time it is.
+    let name = format!("{}responses", house.prefix);
+    let admin: AdminClient<DefaultClientContext> = strange().create().unwrap();
+    let change = AlterConfig::new(ResourceSpecifier::Topic(&name));
+    let change = change.set("message.timestamp.type", "CreateTime");
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build().unwrap();
+    let altered = runtime.block_on(admin.alter_configs([&change], &AdminOptions::new()));
+    altered.unwrap().remove(0).unwrap();
+    let id = house.propose(PROPOSE);
+    house.respond(&id, "ada", "endorse", "0.9");
+    for path in ["/healthz", "/readyz"] {
+        until("it is ill", || {
+            let (status, report) = asked(&observed, path);
+            status == 503 && why(&report).contains("partition 0 is halted: ")
+        });
+    }
+    until("it has joined again", || {
+        metrics(&observed)["quorate_partitions{state=\"halted\"}"] == 1.0
+    });
+    assert!(metrics(&observed)["quorate_aborts_total"] >= 1.0);
+}
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// Proposes on the wrong partition, with a trace; the proposal's id.
+fn propose_astray(house: &House, partitions: i32) -> String {
+    let id = uuid::Uuid::now_v7().to_string();
+    let proposal = Proposal {
+        proposal_id: id.clone(),
+        proposer: "desk".to_owned(),
+        domain: "pay.out".to_owned(),
+        action: Action {
+            r#type: "payment.release".to_owned(),
+            subject: "p1".to_owned(),
+            parameters: Vec::new(),
+        },
+        summary: String::new(),
+        rationale: String::new(),
+        confidence: 0.9,
+        stakes: Stakes::High,
+        deadline: None,
+        supersedes: None,
+        labels: Vec::new(),
+    };
+    let connection = house.connection();
+    let schemas = Schemas::load(&connection).unwrap();
+    let value = schemas.codec().encode(&proposal).unwrap();
+    let right = partition_of(id.as_bytes(), partitions);
+    let (key, trace) = (Some(id.as_bytes()), [("traceparent", TRACE.as_bytes())]);
+    let appender = Appender::open(&connection).unwrap();
+    let astray = (right + 1) % partitions;
+    appender
+        .append(Topic::Proposals, astray, key, Some(&value), &trace)
+        .unwrap();
+    appender.settle().unwrap();
+    id
+}
+
+/// What lies in a topic.
+fn read(house: &House, topic: Topic, partitions: i32) -> Vec<Stored> {
+    let reader = Reader::open(&house.connection()).unwrap();
+    let mut found = Vec::new();
+    for partition in 0..partitions {
+        let (start, end) = reader.ends(topic, partition).unwrap();
+        let read = reader.read_to(topic, partition, start, end, |stored| {
+            found.push(stored);
+            Ok(())
+        });
+        read.unwrap();
+    }
+    found
+}
+
+fn updates(house: &House, partitions: i32) -> Vec<TrustUpdate> {
+    let schemas = Schemas::load(&house.connection()).unwrap();
+    let read = read(house, Topic::TrustUpdates, partitions).into_iter();
+    let decoded = read.map(|stored| schemas.codec().decode(&stored.value.unwrap()).unwrap().0);
+    decoded.collect()
+}
+
+#[test]
+fn a_trace_goes_from_the_proposal_to_whatever_follows_and_so_do_the_log_lines() {
+    const PARTITIONS: i32 = 2;
+    let house = House::with(2, AGENTS, POLICIES);
+    let json = "[log]\nlevel = \"info,quorate=debug\"\nformat = \"json\"\n";
+    let observed = house.run_observed("one", json);
+    let id = propose_astray(&house, PARTITIONS);
+    house.respond(&id, "nobody", "endorse", "0.9");
+    // After this no answer can change that a person must decide.
+    house.respond(&id, "ada", "endorse", "0.9");
+    let package = house.records("escalations", Some(&id), 1).remove(0);
+    let digest = package["package_digest"].as_str().unwrap();
+    let who = ["decide", "--proposal", &id, "--reviewer", "rita"];
+    let what = ["--package", digest, "--verdict", "approve"];
+    house.ok(&[&who[..], &what[..]].concat());
+    let outcomes = house.records("outcomes", Some(&id), 2);
+    let who = ["report", "--proposal", &id, "--reporter", "ledger"];
+    house.ok(&[&who[..], &["--result", "right"]].concat());
+    until("it teaches", || !updates(&house, PARTITIONS).is_empty());
+    let update = updates(&house, PARTITIONS).remove(0);
+    assert_eq!(update.outcome.traceparent.as_deref(), Some(TRACE));
+    let trace = Value::String(TRACE.to_owned());
+    for coordinates in [
+        &package["coordinates"],
+        &outcomes[0]["coordinates"],
+        &outcomes[1]["coordinates"],
+    ] {
+        assert_eq!(coordinates["traceparent"], trace, "{coordinates}");
+    }
+    for topic in [
+        Topic::Proposals,
+        Topic::Rounds,
+        Topic::Outcomes,
+        Topic::Escalations,
+        Topic::TrustUpdates,
+    ] {
+        let found = read(&house, topic, PARTITIONS).into_iter();
+        let found: Vec<_> = found.map(|stored| stored.traceparent).collect();
+        assert!(!found.is_empty(), "{topic}");
+        assert!(
+            found.iter().all(|trace| trace.as_deref() == Some(TRACE)),
+            "{topic}: {found:?}"
+        );
+    }
+    told_in_json(&observed, &id);
+}
+
+/// Looks whether every line is JSON, and what is decisive was said.
+fn told_in_json(observed: &Observed, id: &str) {
+    let log = observed.log();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for line in &lines {
+        for field in ["timestamp", "level", "target", "fields"] {
+            assert!(!line[field].is_null(), "{line}");
+        }
+    }
+    let of = |message: &str| {
+        let mut said = lines.iter().map(|line| &line["fields"]);
+        let said = said.find(|fields| fields["message"] == message);
+        said.unwrap_or_else(|| panic!("nobody said `{message}`"))
+    };
+    for message in ["round opened", "round decided", "round put before people"] {
+        let fields = of(message);
+        assert_eq!(
+            (&fields["proposal_id"], &fields["traceparent"]),
+            (&id.into(), &TRACE.into())
+        );
+        for field in ["partition", "offset"] {
+            assert!(fields[field].is_i64(), "{fields}");
+        }
+    }
+    assert_eq!(of("round put before people")["domain"], "pay.out");
+    assert_eq!(of("record refused")["code"], "agent_not_listed");
+    assert_eq!(of("record forwarded")["topic"], "proposals");
+    for message in ["assigned", "restored", "serving metrics and health"] {
+        of(message);
+    }
+}
+
+#[test]
+fn log_lines_for_people_name_the_same_fields() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let observed = house.run_observed("one", "[log]\nlevel = \"quorate=debug\"\n");
+    let id = house.propose(PROPOSE);
+    let opened = format!("round opened proposal_id={id}");
+    until("it is told", || observed.log().contains(&opened));
+    assert!(!observed.log().contains('\u{1b}'), "nobody coloured a file");
 }

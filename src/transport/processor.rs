@@ -87,6 +87,10 @@ impl Processor<'_> {
             let started = Instant::now();
             let lived = self.life(number, &halted, &join);
             self.vitals.left(number);
+            if lived.is_err() {
+                self.vitals.aborted();
+                self.vitals.producer_rebuilt();
+            }
             match lived {
                 Ok(()) => break,
                 Err(error @ Error::Refused(_)) => {
@@ -105,8 +109,6 @@ impl Processor<'_> {
                     if started.elapsed() > WORKED {
                         wait = FIRST_WAIT;
                     }
-                    self.vitals.aborted();
-                    self.vitals.producer_rebuilt();
                     let why = chain(&error);
                     tracing::warn!(
                         number,

@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use quorate::transport::kafka::Reader;
+use quorate_core::topic::Topic;
 use tempfile::TempDir;
 
 use super::{House, Processor, guard};
@@ -15,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A processor that serves metrics and health.
 #[derive(Debug)]
 pub(crate) struct Observed {
-    _processor: Processor,
+    processor: Option<Processor>,
     address: String,
     folder: TempDir,
 }
@@ -46,7 +48,7 @@ impl House {
             log: Some(folder.path().join("log")),
         };
         let mut observed = Observed {
-            _processor: processor,
+            processor: Some(processor),
             address: String::new(),
             folder,
         };
@@ -56,7 +58,20 @@ impl House {
     }
 }
 
+impl House {
+    /// The offsets of the first partition of a topic: the first, and the one after the last stable.
+    pub(crate) fn ends(&self, topic: Topic) -> (i64, i64) {
+        let reader = Reader::open(&self.connection()).unwrap();
+        reader.ends(topic, 0).unwrap()
+    }
+}
+
 impl Observed {
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        self.processor.take().unwrap().stop();
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
