@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate::clock::{Clock as _, System};
+use quorate::telemetry::METRICS;
 use quorate::transport::kafka::{Appender, Reader, Schemas, Stored};
 use quorate::wire::partition_of;
 use quorate_core::records::{Action, Proposal, Stakes, TrustUpdate};
@@ -416,4 +417,84 @@ fn log_lines_for_people_name_the_same_fields() {
     let opened = format!("round opened proposal_id={id}");
     until("it is told", || observed.log().contains(&opened));
     assert!(!observed.log().contains('\u{1b}'), "nobody coloured a file");
+}
+
+fn file(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The table in the docs is the one in the program; `UPDATE=1` writes it.
+#[test]
+fn the_docs_say_of_every_metric_what_the_program_says() {
+    let mut table = "| Metric | Kind | Labels | Meaning | What to do |\n".to_owned();
+    table += "| --- | --- | --- | --- | --- |\n";
+    for metric in METRICS {
+        table += &metric.line();
+        table.push('\n');
+    }
+    let path = file("docs/metrics.md");
+    let docs = std::fs::read_to_string(&path).unwrap();
+    let before = docs.find("| Metric |").unwrap_or(docs.len());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, docs[..before].to_owned() + &table).unwrap();
+        return;
+    }
+    assert_eq!(&docs[before..], table, "UPDATE=1 writes it anew");
+}
+
+#[test]
+fn every_alert_rests_on_metrics_there_are_and_says_what_to_do() {
+    let alerts = std::fs::read_to_string(file("deploy/prometheus/alerts.yaml")).unwrap();
+    let names: Vec<String> = METRICS
+        .iter()
+        .map(quorate::telemetry::Metric::name)
+        .collect();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let rules: Vec<&str> = alerts.split("- alert: ").skip(1).collect();
+    assert!(rules.len() > 10);
+    for rule in rules {
+        let expr = rule
+            .lines()
+            .find(|line| line.trim().starts_with("expr: "))
+            .unwrap();
+        let words = expr
+            .split(|c| !is_word(c))
+            .filter(|word| word.starts_with("quorate_"));
+        let words: Vec<_> = words.map(|word| word.trim_end_matches("_bucket")).collect();
+        assert!(!words.is_empty(), "{rule}");
+        for word in words {
+            assert!(names.iter().any(|name| name == word), "{word} is no metric");
+        }
+        for key in ["severity: ", "summary: ", "remedy: "] {
+            assert!(rule.contains(key), "{rule} has no {key}");
+        }
+    }
+}
+
+/// A message that holds what differs cannot be searched for, nor counted.
+#[test]
+fn what_differs_in_a_warning_is_in_its_fields() {
+    let mut folders = vec![file("src")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for level in ["tracing::warn!(", "tracing::error!("] {
+                for said in text.split(level).skip(1) {
+                    let said = said.split(");").next().unwrap();
+                    let mut parts = said.split('"');
+                    let (fields, message) = (parts.next().unwrap(), parts.next().unwrap());
+                    assert!(!message.contains('{'), "{}: {said}", path.display());
+                    assert!(!fields.trim().is_empty(), "{}: {said}", path.display());
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 5, "{seen}");
 }

@@ -240,7 +240,7 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Gauge,
         labels: &["partition", "topic"],
         meaning: "how long the last stable offset has stood still before records appended since",
-        remedy: "a transaction is open: find its producer, end it (`kafka-transactions.sh`)",
+        remedy: "a transaction hangs: `kafka-transactions find-hanging` names it, `abort` ends it",
         values: |scene| scene.places(|place| place.stalled.map_or(0.0, |then| scene.since(then))),
     },
     Metric {
@@ -356,7 +356,7 @@ pub const METRICS: &[Metric] = &[
         unit: Some("seconds"),
         kind: Kind::Commits,
         labels: &[],
-        meaning: "time from the end of delivery to the end of the commit",
+        meaning: "how long commits take, the delivery of what they hold included",
         remedy: "brokers are slow: see their load and their disks",
         values: |scene| one(scene.state.counts.commit_seconds),
     },

@@ -4,6 +4,7 @@
 //! to read (transaction markers, what was aborted) is not counted once an engine stands before it.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,7 +26,8 @@ pub(super) fn watch(connection: &Connection, vitals: &Vitals, stop: &AtomicBool)
     while !stop.load(Ordering::Relaxed) {
         let gauges = Gauges::open(connection);
         if let Err(error) = gauges.and_then(|mut gauges| gauges.go_on(vitals, stop)) {
-            tracing::warn!(%error, "cannot measure the backlog; trying on");
+            let cause = error.source().map(ToString::to_string);
+            tracing::warn!(%error, cause, "cannot measure the backlog; trying on");
         }
         pause(stop);
     }
