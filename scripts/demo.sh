@@ -10,5 +10,5 @@ scripts/setup.sh
 echo "== building"
 cargo build --locked --quiet
 python=$(scripts/python.sh)
-exec python3 scripts/demo --answer-in "${ANSWER_IN:-6}" --pace "${PACE:-2}" \
+exec python3 scripts/demo --answer-in "${ANSWER_IN:-5}" --pace "${PACE:-1.5}" \
   "${CARGO_TARGET_DIR:-target}/debug/quorate" "$python"

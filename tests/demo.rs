@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{House, parts};
 
 /// What agents have to answer, in seconds: enough for a machine that has much else to do.
-const ANSWER_IN: &str = "15";
+const ANSWER_IN: &str = "12";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -144,8 +144,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bootstrap", help="a Kafka that runs already")
     parser.add_argument("--registry", help="a schema registry that runs already")
     parser.add_argument("--prefix", default="acp.")
-    parser.add_argument("--answer-in", type=float, default=6, help="seconds agents have at least")
-    parser.add_argument("--pace", type=float, default=2, help="seconds between scenes")
+    parser.add_argument("--answer-in", type=float, default=5, help="seconds agents have at least")
+    parser.add_argument("--pace", type=float, default=1.5, help="seconds between scenes")
     return parser.parse_args()
 
 
