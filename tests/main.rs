@@ -19,6 +19,7 @@ mod observe;
 mod operators;
 mod oracle;
 mod reference;
+mod registry;
 mod schemas;
 mod security;
 mod support;

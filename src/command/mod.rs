@@ -78,7 +78,7 @@ enum Verb {
     /// Create the topics, put their settings right, say who may do what with them
     #[command(subcommand)]
     Topics(topics::Topics),
-    /// Register the schemas
+    /// Register the schemas, compare them, write them to files
     #[command(subcommand)]
     Schemas(schemas::Schemas),
     /// Say who takes part
@@ -148,7 +148,7 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
     put_fault_in()?;
     match cli.verb {
         Verb::Topics(verb) => return verb.call(&config),
-        Verb::Schemas(verb) => verb.call(&config)?,
+        Verb::Schemas(verb) => return verb.call(&config),
         Verb::Agents(verb) => verb.call(&config)?,
         Verb::Policies(verb) => return verb.call(&config),
         Verb::Suspend(verb) => verb.call(&config)?,

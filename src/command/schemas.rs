@@ -1,13 +1,16 @@
 //! `quorate schemas`: what records look like, known to a registry.
+//!
+//! `check` says of every subject whether this program, `acp.schemas` and the registry agree.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::client;
+use super::{Output, client};
 use crate::config::Config;
-use crate::transport::kafka;
+use crate::transport::kafka::{self, Compared, Difference};
 use crate::wire::schemas;
 
 /// What to do with the schemas.
@@ -15,6 +18,12 @@ use crate::wire::schemas;
 pub(super) enum Schemas {
     /// Register every schema, fully compatible with all before it, and record its id on the log
     Register,
+    /// Say whether this program, the log and the registry have the same schemas; 1 if not
+    Check {
+        /// A table for people, or a line of JSON a subject
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
+    },
     /// Write every schema to a directory, one `.avsc` a kind of record
     Export {
         /// Made if it is not there
@@ -23,17 +32,18 @@ pub(super) enum Schemas {
 }
 
 impl Schemas {
-    pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
+    pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Register => register(config),
+            Self::Register => register(config)?,
+            Self::Check { output } => return check(config, output),
             Self::Export { directory } => {
                 let cannot = || format!("cannot write to `{}`", directory.display());
                 for path in schemas::export(&directory).with_context(cannot)? {
                     super::answer(&format!("{}", path.display()))?;
                 }
-                Ok(())
             }
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -53,4 +63,54 @@ fn register(config: &Config) -> anyhow::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+fn check(config: &Config, output: Output) -> anyhow::Result<ExitCode> {
+    let connection = client::connection(config)?;
+    let registry = client::registry(config)?;
+    let entries = kafka::entries(&connection)?;
+    let comparing = kafka::compare(connection.prefix(), &entries, &registry);
+    let (mut all, failed) = client::runtime()?.block_on(comparing);
+    if let Some(error) = failed {
+        all.push(Compared {
+            subject: config.registry.clone(),
+            id: None,
+            differences: vec![Difference {
+                what: format!("{:#}", anyhow::Error::from(error)),
+                mend: "see that `registry` and its user are right and that it runs; processors \
+                       go on by `acp.schemas`",
+            }],
+        });
+    }
+    let width = all.iter().map(|compared| compared.subject.len()).max();
+    for compared in &all {
+        let line = match output {
+            Output::Text => line(compared, width.unwrap_or_default()),
+            Output::Json => serde_json::to_string(compared)?,
+        };
+        super::answer(&line)?;
+    }
+    let same = all.iter().all(|compared| compared.differences.is_empty());
+    Ok(if same {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A subject's row: `ok`, or `why` and how to mend it.
+fn line(compared: &Compared, width: usize) -> String {
+    let Compared {
+        subject,
+        id,
+        differences,
+    } = compared;
+    let state = if differences.is_empty() { "ok" } else { "why" };
+    let id = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    let said: Vec<_> = differences
+        .iter()
+        .map(|Difference { what, mend }| format!("{what}; {mend}"))
+        .collect();
+    let row = format!("{state:<5}{subject:<width$}  {id:>5}  {}", said.join("; "));
+    row.trim_end().to_owned()
 }

@@ -82,3 +82,14 @@ impl Error {
         Self::halted(partition, format!("topic {topic} {why}"))
     }
 }
+
+/// An error with everything it rests on, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}

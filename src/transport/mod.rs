@@ -145,11 +145,11 @@ pub trait Source {
     /// The offset to read next, past what leaves no record; none before anything was read.
     fn position(&self, topic: Topic, partition: i32) -> Option<i64>;
 
-    /// Sees to it that a record read before can be read again as it was then.
+    /// A record below the committed position, as the engine took it when it was read first.
     ///
     /// # Errors
-    /// [`Error::TimedOut`].
-    fn prepare(&self, stored: &Stored) -> Result<(), Error>;
+    /// [`Error::Halted`] if it cannot be read as it was; [`Error::Log`].
+    fn as_it_was(&self, stored: Stored) -> Result<Stored, Error>;
 }
 
 /// What happens to a member.

@@ -307,7 +307,7 @@ impl<S: Source> Restore<'_, S> {
         source.read_to(topic, partition, from, position.next.0, &mut |stored| {
             restored.reach(stored.offset - position.low.0, partition, vitals);
             if !unwanted {
-                source.prepare(&stored)?;
+                let stored = source.as_it_was(stored)?;
                 unwanted = steps.send(Step::Input(stored)).is_err();
             }
             Ok(())

@@ -14,6 +14,7 @@ pub(crate) mod mortal;
 mod observed;
 pub(crate) mod oracle;
 pub(crate) mod proxy;
+pub(crate) mod registry;
 pub(crate) mod secured;
 
 use std::fs::File;
@@ -138,6 +139,8 @@ pub(crate) struct House {
     pub(crate) prefix: String,
     /// A broker that it shares with nobody, and where its settings and logs are.
     own: Option<Own>,
+    /// A registry that it shares with nobody.
+    registry: Option<String>,
 }
 
 #[derive(Debug)]
@@ -185,6 +188,17 @@ impl House {
         (Self::of(broker, partitions, agents, policies), proxy)
     }
 
+    /// The same as [`House::with`] with a registry that it shares with nobody.
+    pub(crate) fn served_by(registry: &str, partitions: u32, agents: &str, policies: &str) -> Self {
+        let registry = Some(registry.to_owned());
+        let house = Self {
+            registry,
+            ..Self::bare()
+        };
+        house.furnish(partitions, agents, policies);
+        house
+    }
+
     fn of(broker: Started, partitions: u32, agents: &str, policies: &str) -> Self {
         let house = Self::empty(broker, "");
         house.furnish(partitions, agents, policies);
@@ -223,6 +237,11 @@ impl House {
         own.unwrap_or_else(|| &parts().bootstrap)
     }
 
+    fn registry(&self) -> &str {
+        let own = self.registry.as_deref();
+        own.unwrap_or_else(|| &parts().registry)
+    }
+
     /// Where it is, for what a test does itself.
     pub(crate) fn connection(&self) -> Connection {
         let properties = std::collections::BTreeMap::new();
@@ -250,6 +269,7 @@ impl House {
         Self {
             prefix: format!("t{run}-{number}."),
             own: None,
+            registry: None,
         }
     }
 
@@ -262,7 +282,7 @@ impl House {
         }
         command
             .args(["--bootstrap", self.bootstrap()])
-            .args(["--registry", &parts().registry])
+            .args(["--registry", self.registry()])
             .args(["--prefix", &self.prefix])
             .args(arguments);
         command
@@ -361,6 +381,17 @@ impl House {
         self.start(instance, &[], Some(fault))
     }
 
+    /// Starts a processor that is told more by a file of its own, and logs to another.
+    pub(crate) fn run_logged(&self, instance: &str, config: &str, log: &Path) -> Processor {
+        let file = std::env::temp_dir().join(format!("{}{instance}.toml", self.prefix));
+        std::fs::write(&file, config).unwrap();
+        let told = ["--config", file.to_str().unwrap()];
+        let arguments = ["run", "--engines", "2", "--instance", instance];
+        let mut command = self.command(&[&arguments[..], &told].concat());
+        command.stderr(File::create(log).unwrap());
+        Processor::start(command, Some(log.to_owned()))
+    }
+
     /// Starts a processor that is told more by a file of its own.
     pub(crate) fn run_configured(&self, instance: &str, config: &str) -> Processor {
         let file = std::env::temp_dir().join(format!("{}{instance}.toml", self.prefix));
@@ -382,12 +413,7 @@ impl House {
         if let Some(log) = &log {
             command.stderr(File::create(log).unwrap());
         }
-        let child = command.spawn().unwrap();
-        Processor {
-            guard: guard(&format!("kill -9 {}", child.id())),
-            child,
-            log,
-        }
+        Processor::start(command, log)
     }
 }
 
@@ -435,6 +461,15 @@ pub(crate) struct Processor {
 }
 
 impl Processor {
+    fn start(mut command: Command, log: Option<PathBuf>) -> Self {
+        let child = command.spawn().unwrap();
+        Self {
+            guard: guard(&format!("kill -9 {}", child.id())),
+            child,
+            log,
+        }
+    }
+
     /// Asks it to stop, and waits until it has; it must call that a success.
     pub(crate) fn stop(mut self) {
         self.signal("-TERM");

@@ -20,6 +20,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::connection::{PATIENCE, is_passing, note};
 use super::lookup::Lookup;
+use super::refused::Refused;
 use super::source::Side;
 use super::transaction::Transaction;
 use super::waits::Waits;
@@ -277,9 +278,8 @@ impl Log for Membership {
         } = self.group.clone();
         Ok(Side {
             reader: Reader::of_group(&connection, &connection.group())?,
+            refused: Refused::of(&connection, &codec, &lookup),
             connection,
-            codec,
-            lookup,
         })
     }
 
@@ -331,7 +331,7 @@ impl Log for Membership {
                 continue;
             }
             let delivered = Delivered::new(message, topic)?;
-            if let Some(asked) = waits.wants(&group.codec, &delivered.record()) {
+            if let Some(asked) = Waits::wants(&group.lookup, &group.codec, &delivered.record()) {
                 waits.wait(&group.lookup, &group.codec, partition, asked);
                 let mut list = TopicPartitionList::new();
                 for topic in INPUTS {

@@ -6,6 +6,7 @@
 //! where it is.
 
 mod append;
+mod compare;
 mod connection;
 mod error;
 mod gauges;
@@ -17,6 +18,7 @@ mod plan;
 mod properties;
 mod reach;
 mod read;
+mod refused;
 mod registry;
 mod schemas;
 mod source;
@@ -31,12 +33,13 @@ use std::thread;
 use tokio::runtime::Handle;
 
 pub use append::{Appended, Appender};
+pub use compare::{Compared, Difference, compare};
 pub use connection::Connection;
 pub use inspect::{Broker, Cluster, Ends, Gauge};
 pub use plan::{Planned, Setting, Step, plan};
 pub use read::Reader;
 pub use registry::{COMPATIBILITY, Registry};
-pub use schemas::{Registered, Schemas, register};
+pub use schemas::{Registered, Schemas, entries, register};
 pub use topics::{Change, Layout, TRUST_LAG, apply, partitions};
 
 use super::processor::Processor;
@@ -65,12 +68,12 @@ pub fn run(
     let group = Group {
         connection: connection.clone(),
         codec: Arc::clone(schemas.codec()),
-        lookup: Lookup {
-            registry: registry.clone(),
-            runtime: runtime.clone(),
-            patience: settings.schema_wait,
-            vitals: Arc::clone(vitals),
-        },
+        lookup: Lookup::new(
+            registry.clone(),
+            runtime.clone(),
+            settings.schema_wait,
+            Arc::clone(vitals),
+        ),
     };
     let processor = Processor {
         settings,
@@ -87,6 +90,8 @@ pub fn run(
         if settings.measure {
             scope.spawn(|| gauges::watch(connection, vitals, stop));
         }
+        let (prefix, entries) = (connection.prefix(), schemas.entries());
+        scope.spawn(move || compare::watch(prefix, entries, registry, runtime, stop));
         processor.run(join)
     })
 }

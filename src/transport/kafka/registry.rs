@@ -1,16 +1,22 @@
 //! The schema registry, by Confluent's HTTP interface: put a schema in, get one by its id.
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id, post_schema,
+    SrSettings, get_schema_by_id, get_schema_by_subject_and_version, post_schema,
 };
-use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{
+    RawError, RegisteredSchema, SchemaType, SuppliedSchema,
+};
 
 use super::Error;
 
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How a registry says that it has no such subject, version or schema.
+const NOT_FOUND: [u32; 3] = [40_401, 40_402, 40_403];
 /// What every subject must be.
 pub const COMPATIBILITY: &str = "FULL_TRANSITIVE";
 
@@ -105,15 +111,46 @@ impl Registry {
 
     /// The schema of an id; none if the registry says that it has none.
     ///
+    /// Only a registry's own words count as such: a page of a proxy, a refusal to let us in or a
+    /// failure inside say nothing about a schema.
+    ///
     /// # Errors
-    /// [`Error::Registry`] if the registry does not answer.
+    /// [`Error::Registry`] if the registry does not answer, or not as a registry does.
     pub async fn schema(&self, id: i32) -> Result<Option<String>, Error> {
         let doing = || format!("fetch schema {id}");
         let number = u32::try_from(id).map_err(Error::registry(doing()))?;
-        match get_schema_by_id(number, &self.settings).await {
-            Ok(found) => Ok(Some(found.schema)),
-            Err(error) if !error.retriable => Ok(None),
-            Err(error) => Err(Error::registry(doing())(error)),
-        }
+        let found = get_schema_by_id(number, &self.settings).await;
+        is_there(found, doing).map(|found| found.map(|found| found.schema))
     }
+
+    /// The newest schema of a subject with its id; none if the registry has no such subject.
+    ///
+    /// # Errors
+    /// As [`Registry::schema`].
+    pub async fn newest(&self, subject: &str) -> Result<Option<(i32, String)>, Error> {
+        let doing = || format!("fetch the newest schema of `{subject}`");
+        let found = get_schema_by_subject_and_version(&self.settings, subject, None).await;
+        let Some(found) = is_there(found, doing)? else {
+            return Ok(None);
+        };
+        let id = i32::try_from(found.id).map_err(Error::registry(doing()))?;
+        Ok(Some((id, found.schema)))
+    }
+}
+
+/// What was found; none if the registry itself says that there is no such thing.
+fn is_there(
+    found: Result<RegisteredSchema, SRCError>,
+    doing: impl Fn() -> String,
+) -> Result<Option<RegisteredSchema>, Error> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if says_none(&error) => Ok(None),
+        Err(error) => Err(Error::registry(doing())(error)),
+    }
+}
+
+fn says_none(error: &SRCError) -> bool {
+    let raw = error.source().and_then(<dyn StdError>::downcast_ref);
+    raw.is_some_and(|raw: &RawError| NOT_FOUND.contains(&raw.error_code))
 }

@@ -90,7 +90,10 @@ fn ids(prefix: &str, entries: &[SchemaEntry]) -> BTreeMap<Kind, i32> {
 
 /// The table's records. They are read by the built-in schema whatever id they carry: the entry
 /// that vouches for that id is among them.
-fn entries(connection: &Connection) -> Result<Vec<SchemaEntry>, Error> {
+///
+/// # Errors
+/// [`Error`] if the table cannot be read.
+pub fn entries(connection: &Connection) -> Result<Vec<SchemaEntry>, Error> {
     let reader = Reader::open(connection)?;
     let (start, end) = reader.ends(Topic::Schemas, 0)?;
     let codec = Codec::single_object();
@@ -118,12 +121,21 @@ fn entries(connection: &Connection) -> Result<Vec<SchemaEntry>, Error> {
 /// Registers the built-in schema of every kind, and records in `acp.schemas` what was not there.
 ///
 /// # Errors
-/// [`Error::Registry`] if the registry does not take one; [`Error::Log`].
+/// [`Error::Registry`] if the registry does not take one; [`Error::Unfit`] if what it gives or is
+/// given contradicts `acp.schemas`: nothing is recorded then.
 pub async fn register(
     connection: &Connection,
     registry: &Registry,
 ) -> Result<Vec<Registered>, Error> {
     let known = entries(connection)?;
+    for entry in &known {
+        let given = registry.schema(entry.schema_id).await?;
+        if let Some(given) = given
+            && !is_of(entry, &given)
+        {
+            return Err(contradicted(entry));
+        }
+    }
     let mut fresh = Vec::new();
     let mut done = Vec::new();
     let mut ids = BTreeMap::new();
@@ -137,6 +149,10 @@ pub async fn register(
             fingerprint: Bytes(schemas::fingerprint(kind).to_vec()),
             schema: kind.schema().to_owned(),
         };
+        let same_id = known.iter().find(|known| known.schema_id == id);
+        if let Some(known) = same_id.filter(|known| known.fingerprint != entry.fingerprint) {
+            return Err(contradicted(known));
+        }
         let recorded = !known.contains(&entry);
         if recorded {
             fresh.push(entry);
@@ -147,37 +163,33 @@ pub async fn register(
             recorded,
         });
     }
-    let codec = Codec::confluent(ids);
+    record(connection, &Codec::confluent(ids), &fresh)?;
+    Ok(done)
+}
+
+/// Appends entries to `acp.schemas`.
+fn record(connection: &Connection, codec: &Codec, fresh: &[SchemaEntry]) -> Result<(), Error> {
     let appender = Appender::open(connection)?;
-    for entry in &fresh {
+    for entry in fresh {
         let value = codec.encode(entry);
         let value = value.map_err(Error::codec("a schema entry"))?;
         let key = Some(entry.subject.as_bytes());
         appender.append(Topic::Schemas, 0, key, Some(&value), &[])?;
     }
-    appender.settle()?;
-    Ok(done)
+    appender.settle().map(drop)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whether a text is the schema that an entry is for.
+pub(super) fn is_of(entry: &SchemaEntry, text: &str) -> bool {
+    schemas::fingerprint_of(text).is_ok_and(|of| of[..] == entry.fingerprint.0)
+}
 
-    #[test]
-    fn an_id_counts_only_if_subject_and_fingerprint_agree() {
-        let entry = |subject: &str, fingerprint: [u8; 8], schema_id| SchemaEntry {
-            subject: subject.to_owned(),
-            schema_id,
-            fingerprint: Bytes(fingerprint.to_vec()),
-            schema: String::new(),
-        };
-        let ours = schemas::fingerprint(Kind::Outcome);
-        let entries = [
-            entry("acp.outcomes-value", ours, 3),
-            entry("acp.outcomes-value", [0; 8], 4),
-            entry("acp.proposals-value", ours, 5),
-            entry("other.outcomes-value", ours, 6),
-        ];
-        assert_eq!(ids("acp.", &entries), BTreeMap::from([(Kind::Outcome, 3)]));
-    }
+fn contradicted(entry: &SchemaEntry) -> Error {
+    let SchemaEntry {
+        subject, schema_id, ..
+    } = entry;
+    Error::Unfit(format!(
+        "the registry gives id {schema_id} to another schema than `acp.schemas` recorded for \
+         `{subject}`: it has lost or issued anew its ids; restore it first"
+    ))
 }

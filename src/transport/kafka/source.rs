@@ -1,7 +1,6 @@
 //! What a processor reads of a cluster beside its share: committed positions, rounds, tables.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::records::Pins;
@@ -10,18 +9,16 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::connection::PATIENCE;
-use super::lookup::{self, Lookup};
 use super::read::Quiet;
+use super::refused::Refused;
 use super::{Connection, Error, Reader};
 use crate::transport::{Committed, INPUTS, Source, Start, Stored, positions};
-use crate::wire::Codec;
 
-/// A reader with the group's positions and the registry at hand.
+/// A reader with the group's positions at hand, and what was refused.
 pub(super) struct Side {
     pub(super) connection: Connection,
     pub(super) reader: Reader,
-    pub(super) codec: Arc<Codec>,
-    pub(super) lookup: Lookup,
+    pub(super) refused: Refused,
 }
 
 impl Source for Side {
@@ -78,13 +75,8 @@ impl Source for Side {
         self.reader.position(topic, partition)
     }
 
-    /// What was read once under a schema must be read so again, so a registry that is silent is
-    /// waited for.
-    fn prepare(&self, stored: &Stored) -> Result<(), Error> {
-        match lookup::unknown(&self.codec, stored) {
-            Some(asked) => self.lookup.insist(&self.codec, asked),
-            None => Ok(()),
-        }
+    fn as_it_was(&self, stored: Stored) -> Result<Stored, Error> {
+        self.refused.as_it_was(stored)
     }
 }
 

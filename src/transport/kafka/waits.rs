@@ -1,6 +1,6 @@
 //! Partitions that wait until the registry has said what a schema is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -8,19 +8,18 @@ use super::lookup::{Answer, Asked, Lookup, unknown_in};
 use crate::engine::Record;
 use crate::wire::Codec;
 
-/// What is asked, what was refused, and who waits.
+/// What is asked, and who waits.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     asked: BTreeMap<Asked, Receiver<Answer>>,
-    refused: BTreeSet<Asked>,
     waiting: BTreeMap<i32, Asked>,
 }
 
 impl Waits {
     /// The schema a record names, if it is not known and may yet be.
-    pub(super) fn wants(&self, codec: &Codec, record: &Record<'_>) -> Option<Asked> {
+    pub(super) fn wants(lookup: &Lookup, codec: &Codec, record: &Record<'_>) -> Option<Asked> {
         let unknown = unknown_in(codec, record.topic, record.headers.control, record.value);
-        unknown.filter(|asked| !self.refused.contains(asked))
+        unknown.filter(|asked| !lookup.refuses(*asked))
     }
 
     /// Whether a partition waits.
@@ -62,9 +61,6 @@ impl Waits {
                 continue;
             }
             self.asked.remove(&asked);
-            if answer != Answer::Known {
-                self.refused.insert(asked);
-            }
             let waits_for = |(_, waits): &(&i32, &Asked)| **waits == asked;
             free.extend(self.waiting.iter().filter(waits_for).map(|(p, _)| *p));
             self.waiting.retain(|_, waits| *waits != asked);

@@ -1,0 +1,298 @@
+//! A registry that is away, broken, forgetful or late, in front of a processor that goes on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Output;
+
+use quorate::transport::kafka::{Appender, Registry, Schemas};
+use quorate::wire::{Codec, Kind, Record, partition_of};
+use quorate_core::records::{Response, Verdict};
+use quorate_core::topic::Topic;
+use serde_json::{Value, json};
+
+use crate::support::registry::{Door, Fresh, Mood};
+use crate::support::{House, parts};
+
+const AGENTS: &str = r#"
+[[agent]]
+agent_id = "desk"
+
+[[agent]]
+agent_id = "ada"
+domains = [{ domain = "pay", authority = 1.0, prior = { right = 40, wrong = 2, source = "test" } }]
+
+[[agent]]
+agent_id = "ben"
+domains = [{ domain = "pay", authority = 1.0, prior = { right = 40, wrong = 2, source = "test" } }]
+"#;
+const POLICIES: &str = r#"
+[[policy]]
+pattern = "pay"
+proposer_counts = false
+min_weight = 0.1
+deadline_default = "6s"
+"#;
+/// How long ids are waited for here: less than a registry is kept silent.
+const HASTY: &str = "[run]\nschema_wait_ms = 1000\n";
+
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap().block_on(future)
+}
+
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..1_800 {
+        if so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
+
+/// A schema of responses with one field more, as an agent of later times writes them; its id, of
+/// which `acp.schemas` knows nothing.
+fn later_schema(registry: &str, field: &str) -> i32 {
+    let mut schema: Value = serde_json::from_str(Kind::Response.schema()).unwrap();
+    let more = json!({"name": field, "type": "string", "default": "", "doc": "More."});
+    schema["fields"].as_array_mut().unwrap().push(more);
+    let subject = format!("later-{}-value", uuid::Uuid::now_v7());
+    let registry = Registry::new(registry, "", None).unwrap();
+    wait_for(registry.register(&subject, &schema.to_string())).unwrap()
+}
+
+/// An agent's endorsement under an id, with the later schema's field if it has one.
+fn endorse(house: &House, proposal: &str, agent: &str, id: i32, later: bool) {
+    let response = Response {
+        response_id: format!("{agent}-1").into(),
+        proposal_id: proposal.into(),
+        proposal_digest: None,
+        agent_id: agent.into(),
+        verdict: Verdict::Endorse,
+        confidence: 0.9,
+        reasoning: "looked at it".into(),
+        evidence: Vec::new(),
+    };
+    let mut value = Codec::confluent([(Kind::Response, id)])
+        .encode(&response)
+        .unwrap();
+    if later {
+        value.push(0);
+    }
+    append(house, Topic::Responses, proposal, &value);
+}
+
+fn append(house: &House, topic: Topic, proposal: &str, value: &[u8]) {
+    let appender = Appender::open(&house.connection()).unwrap();
+    let (key, partition) = (proposal.as_bytes(), partition_of(proposal.as_bytes(), 2));
+    appender
+        .append(topic, partition, Some(key), Some(value), &[])
+        .unwrap();
+    appender.settle().unwrap();
+}
+
+/// A proposal on a partition.
+fn propose_on(house: &House, partition: i32) -> String {
+    loop {
+        let id = uuid::Uuid::now_v7().to_string();
+        if partition_of(id.as_bytes(), 2) == partition {
+            let arguments = ["--id", &id, "--proposer", "desk", "--domain", "pay"];
+            let more = [
+                "--type",
+                "pay",
+                "--summary",
+                "pay it",
+                "--subject",
+                "it",
+                "--confidence",
+                "0.8",
+            ];
+            return house.propose(&[&arguments[..], &more].concat());
+        }
+    }
+}
+
+fn counted(outcome: &Value) -> Vec<&str> {
+    let ballots = outcome["decision"]["ballots"].as_array().unwrap();
+    let counted = ballots.iter().filter(|ballot| ballot["counted"] == true);
+    counted.map(|b| b["agent_id"].as_str().unwrap()).collect()
+}
+
+fn said(output: &Output) -> (i32, String) {
+    let text = [&output.stdout[..], &output.stderr].concat();
+    let code = output.status.code().unwrap();
+    (code, String::from_utf8(text).unwrap())
+}
+
+fn log_of(house: &House) -> PathBuf {
+    std::env::temp_dir().join(format!("{}log", house.prefix))
+}
+
+#[test]
+fn a_partition_waits_while_the_registry_is_silent_and_the_others_go_on() {
+    let door = Door::before(&parts().registry);
+    let house = House::served_by(door.url(), 2, AGENTS, POLICIES);
+    let id = later_schema(&parts().registry, "mood");
+    door.set(Mood::Deaf);
+    let log = log_of(&house);
+    // Started while the registry is away: what is registered works from `acp.schemas`.
+    let processor = house.run_logged("one", HASTY, &log);
+    let waiting = propose_on(&house, 0);
+    endorse(&house, &waiting, "ada", id, true);
+    let moods = [
+        Mood::Deaf,
+        Mood::Page(500, "{\"error_code\":50001,\"message\":\"store\"}"),
+        Mood::Page(503, ""),
+        Mood::Page(401, "{\"error_code\":401,\"message\":\"who are you\"}"),
+        Mood::Page(404, "<html>nothing here</html>"),
+        Mood::Page(200, "<html>please log in</html>"),
+    ];
+    for mood in moods {
+        door.set(mood.clone());
+        // Longer than an unknown id is given.
+        until(&format!("{mood:?}"), || door.asked_for(id) >= 5);
+    }
+    let other = propose_on(&house, 1);
+    house.respond(&other, "ben", "endorse", "0.9");
+    assert_eq!(
+        counted(&house.records("outcomes", Some(&other), 1)[0]),
+        ["ben"]
+    );
+    assert!(house.records_so_far("outcomes", &waiting).is_empty());
+    door.set(Mood::Sound);
+    let outcome = house.records("outcomes", Some(&waiting), 1).remove(0);
+    assert_eq!(counted(&outcome), ["ada"]);
+    assert!(house.records_so_far("dead-letters", &waiting).is_empty());
+    processor.stop();
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("the registry does not answer"), "{log}");
+}
+
+#[test]
+fn an_id_nobody_knows_is_refused_in_the_end_and_stays_so_for_that_record_alone() {
+    let door = Door::before(&parts().registry);
+    let policies = POLICIES.replace("6s", "40s");
+    let house = House::served_by(door.url(), 2, AGENTS, &policies);
+    let id = later_schema(&parts().registry, "late");
+    door.set(Mood::Without(id));
+    let processor = house.run_configured("one", HASTY);
+    let proposal = propose_on(&house, 0);
+    endorse(&house, &proposal, "ada", id, true);
+    let letter = house.records("dead-letters", Some(&proposal), 1).remove(0);
+    assert_eq!(letter["reason"], "unknown_schema");
+    // The registry has learned it, and is asked again: what comes from now on counts...
+    door.set(Mood::Sound);
+    until("it is asked for again", || {
+        endorse(&house, &proposal, "desk", id, true);
+        door.asked_for(id) > 0
+    });
+    endorse(&house, &proposal, "ben", id, true);
+    append(&house, Topic::Responses, &proposal, b"the end");
+    until("all of it is read", || {
+        let letters = house.records_so_far("dead-letters", &proposal);
+        letters.iter().any(|letter| letter["reason"] == "malformed")
+    });
+    // ...and what was refused stays refused when it is read again, though it could be read now.
+    processor.stop();
+    let refused = house.records_so_far("dead-letters", &proposal).len();
+    let processor = house.run_configured("one", HASTY);
+    let outcome = house.records("outcomes", Some(&proposal), 1).remove(0);
+    assert_eq!(counted(&outcome), ["ben"]);
+    let letters = house.records_so_far("dead-letters", &proposal).len();
+    assert_eq!(letters, refused);
+    processor.stop();
+}
+
+#[test]
+fn a_registry_that_issued_its_ids_anew_is_noticed_and_nothing_is_misread() {
+    let (first, second) = (Fresh::start(), Fresh::start());
+    let door = Door::before(first.url());
+    let house = House::served_by(door.url(), 2, AGENTS, POLICIES);
+    let (code, check) = said(&house.call(&["schemas", "check"]));
+    assert_eq!(code, 0, "{check}");
+    assert!(check.lines().all(|line| line.starts_with("ok ")), "{check}");
+    // Another registry comes up without its memory, and takes its schemas in another order.
+    let ids = Schemas::load(&house.connection()).unwrap();
+    let ids: BTreeMap<_, _> = ids
+        .entries()
+        .iter()
+        .map(|e| (&*e.subject, e.schema_id))
+        .collect();
+    let forgetful = Registry::new(second.url(), "", None).unwrap();
+    let mut anew = BTreeMap::new();
+    for kind in Kind::ALL.iter().rev() {
+        let subject = kind.subject(&house.prefix);
+        let id = wait_for(forgetful.register(&subject, kind.schema())).unwrap();
+        anew.insert(subject, id);
+    }
+    let subject = Response::KIND.subject(&house.prefix);
+    let (before, after) = (ids[&*subject], anew[&subject]);
+    assert_ne!(before, after);
+    door.turn_to(second.url());
+
+    let log = log_of(&house);
+    let processor = house.run_logged("one", HASTY, &log);
+    let proposal = propose_on(&house, 0);
+    endorse(&house, &proposal, "ada", before, false);
+    endorse(&house, &proposal, "ben", after, false);
+    let letter = house.records("dead-letters", Some(&proposal), 1).remove(0);
+    assert_eq!(letter["reason"], "unknown_schema", "{letter}");
+    let outcome = house.records("outcomes", Some(&proposal), 1).remove(0);
+    assert_eq!(counted(&outcome), ["ada"]);
+    until("it is noticed", || {
+        let log = std::fs::read_to_string(&log).unwrap();
+        log.contains("ERROR") && log.contains("is another schema in the registry than recorded")
+    });
+    processor.stop();
+
+    let (code, doctor) = said(&house.call(&["doctor"]));
+    assert_eq!(code, 1);
+    assert!(
+        doctor.contains("is another schema in the registry than recorded"),
+        "{doctor}"
+    );
+    let (code, check) = said(&house.call(&["schemas", "check", "--output", "json"]));
+    assert_eq!(code, 1);
+    let lines = check
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let differ = lines.filter(|line| !line["differences"].as_array().unwrap().is_empty());
+    assert!(differ.count() > 1, "{check}");
+    let (code, register) = said(&house.call(&["schemas", "register"]));
+    assert_eq!(code, 1);
+    assert!(
+        register.contains("to another schema than `acp.schemas` recorded"),
+        "{register}"
+    );
+    let entries = Schemas::load(&house.connection()).unwrap().entries().len();
+    assert_eq!(entries, ids.len());
+}
+
+#[test]
+fn a_check_without_a_registry_says_so_and_what_the_log_has() {
+    let door = Door::before(&parts().registry);
+    let house = House::served_by(door.url(), 1, AGENTS, POLICIES);
+    door.set(Mood::Page(200, "<html>please log in</html>"));
+    let (code, check) = said(&house.call(&["schemas", "check"]));
+    assert_eq!(code, 1);
+    let (last, others) = check
+        .trim_end()
+        .rsplit_once('\n')
+        .map(|(o, l)| (l, o))
+        .unwrap();
+    assert!(last.starts_with("why  http://"), "{check}");
+    assert!(
+        others.lines().all(|line| line.starts_with("ok ")),
+        "{check}"
+    );
+    let bare = House::bare();
+    bare.ok(&["topics", "apply", "--partitions", "1"]);
+    let (code, check) = said(&bare.call(&["schemas", "check"]));
+    assert_eq!(code, 1);
+    let unregistered = "not in `acp.schemas`; run `quorate schemas register`";
+    assert_eq!(
+        check.matches(unregistered).count(),
+        Kind::ALL.len(),
+        "{check}"
+    );
+}
