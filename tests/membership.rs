@@ -1,6 +1,12 @@
 //! Processors as members of their group: what a name is worth, and who is not taken.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use crate::support::{House, Processor};
 
@@ -28,7 +34,7 @@ fn house(partitions: u32) -> House {
 
 /// Waits until something is so.
 fn until(what: &str, is_so: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(120);
     while !is_so() {
         assert!(Instant::now() < until, "{what}: it never was so");
         // Only how often to look.
@@ -42,6 +48,15 @@ fn serving(house: &House, instance: &str, partitions: usize) -> Processor {
     let processor = house.run_as(instance);
     until(instance, || house.logged("restored") >= before + partitions);
     processor
+}
+
+/// Takes a proposal through the house.
+fn decided(house: &House) {
+    let who = ["--proposer", "desk", "--domain", "pay", "--stakes", "LOW"];
+    let what = ["--type", "payment.release", "--subject", "payment-7"];
+    let id = house.propose(&[&who[..], &what[..], &["--confidence", "0.9"]].concat());
+    house.respond(&id, "ada", "endorse", "0.9");
+    house.records("outcomes", Some(&id), 1);
 }
 
 #[test]
@@ -93,21 +108,76 @@ fn of_two_processors_with_one_name_the_older_one_ends_and_says_why() {
     assert!(house.logged("another processor has started under the name") > 0);
     assert!(house.logged("--instance") > 0);
     // The newer one was not harmed.
-    let id = house.propose(&[
-        "--proposer",
-        "desk",
-        "--domain",
-        "pay",
-        "--type",
-        "payment.release",
-        "--subject",
-        "p-7",
-        "--confidence",
-        "0.9",
-        "--stakes",
-        "LOW",
-    ]);
-    house.respond(&id, "ada", "endorse", "0.9");
-    house.records("outcomes", Some(&id), 1);
+    decided(&house);
     newer.stop();
+}
+
+/// Somebody else's consumer in the group of a house's processors, until it is let go.
+struct Stranger {
+    leave: Arc<AtomicBool>,
+    stays: Option<JoinHandle<()>>,
+}
+
+impl Stranger {
+    /// Joins, and returns once it has been given something.
+    fn join(house: &House, settings: &[(&str, &str)]) -> Self {
+        let group = format!("{}processor", house.prefix);
+        let own = [
+            ("bootstrap.servers", house.bootstrap()),
+            ("group.id", &group),
+        ];
+        let own = own.iter().chain(settings);
+        let config: ClientConfig = own
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let consumer: BaseConsumer = config.create().unwrap();
+        let topic = format!("{}responses", house.prefix);
+        consumer.subscribe(&[&topic]).unwrap();
+        until("the stranger joins", || {
+            let _nothing = consumer.poll(Duration::from_millis(10));
+            consumer.assignment().unwrap().count() > 0
+        });
+        let leave = Arc::new(AtomicBool::new(false));
+        let left = Arc::clone(&leave);
+        let stays = std::thread::spawn(move || {
+            while !left.load(Ordering::Relaxed) {
+                let _nothing = consumer.poll(Duration::from_millis(10));
+            }
+        });
+        let stays = Some(stays);
+        Self { leave, stays }
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.leave.store(true, Ordering::Relaxed);
+        self.stays.take().unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn a_group_in_use_under_another_assignor_is_refused_until_it_is_free() {
+    let house = house(2);
+    let stranger = Stranger::join(&house, &[("partition.assignment.strategy", "roundrobin")]);
+    let status = house.run_as("one").ended();
+    assert_eq!(status.code(), Some(1));
+    assert!(house.logged("by another rule than `range`") > 0);
+    assert!(house.logged("kafka-consumer-groups --describe --group") > 0);
+    drop(stranger);
+    serving(&house, "one", 2).stop();
+}
+
+#[test]
+fn nobody_works_on_a_part_of_a_partition() {
+    let house = house(2);
+    let one = serving(&house, "one", 2);
+    // Under the newer protocol the broker shares the partitions, by a rule of its own.
+    let stranger = Stranger::join(&house, &[("group.protocol", "consumer")]);
+    until("the processor says why it does not work", || {
+        house.logged("but not of responses") > 0
+    });
+    drop(stranger);
+    decided(&house);
+    one.stop();
 }

@@ -24,8 +24,20 @@ pub(super) fn refusal(connection: &Connection, name: &str, error: &KafkaError) -
              `range`; find them with `kafka-consumer-groups --describe --group {group} --members \
              --verbose`, stop them or give them a group of their own, and start again"
         ))),
+        code @ (RDKafkaErrorCode::TransactionalIdAuthorizationFailed
+        | RDKafkaErrorCode::GroupAuthorizationFailed
+        | RDKafkaErrorCode::TopicAuthorizationFailed) => Some(Error::Refused(format!(
+            "this principal may not do a processor's work ({code}); allow it what `quorate topics \
+             acls` says of one"
+        ))),
         _ => None,
     }
+}
+
+/// An error as it is, or what the group says by it.
+pub(super) fn judged(connection: &Connection, name: &str, error: Error) -> Error {
+    let refused = said(&error).and_then(|said| refusal(connection, name, said));
+    refused.unwrap_or(error)
 }
 
 /// As [`refusal`], where the client holds back what was said.
@@ -45,12 +57,21 @@ fn replaced(name: &str) -> Error {
 }
 
 /// Whether a producer's id was taken over; a transaction given up for its time looks the same.
-pub(super) fn is_taken_over(error: &KafkaError) -> bool {
+pub(super) fn is_taken_over(error: &Error) -> bool {
     use RDKafkaErrorCode as Code;
+    let code = said(error).and_then(KafkaError::rdkafka_error_code);
     matches!(
-        error.rdkafka_error_code(),
+        code,
         Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
     )
+}
+
+/// What the client library said, if it was that.
+fn said(error: &Error) -> Option<&KafkaError> {
+    match error {
+        Error::Log { source, .. } => source.downcast_ref(),
+        _ => None,
+    }
 }
 
 /// The partitions that were assigned, of which every input must be.

@@ -156,7 +156,8 @@ impl Membership {
         // would otherwise be waited for.
         let vitals = Arc::clone(&group.lookup.vitals);
         let timeout = settings.transaction_timeout;
-        let transaction = Transaction::take_over(connection, name, timeout, vitals, stop)?;
+        let transaction = Transaction::take_over(connection, name, timeout, vitals, stop);
+        let transaction = transaction.map_err(|error| group::judged(connection, name, error))?;
         let appender = Appender::open(connection)?;
         let config = connection.member(settings.comes_back.then_some(name));
         let heartbeat = config.get("heartbeat.interval.ms");
@@ -214,17 +215,9 @@ impl Membership {
     /// the same; what the group says next tells them apart. To take the id back before that is
     /// known would end the one that came, and so on for ever.
     fn judge(&self, error: Error) -> Error {
-        let Error::Log { source, .. } = &error else {
-            return error;
-        };
-        let Some(said) = source.downcast_ref::<KafkaError>() else {
-            return error;
-        };
-        if let Some(refused) = group::refusal(&self.group.connection, &self.name, said) {
-            return refused;
-        }
+        let error = group::judged(&self.group.connection, &self.name, error);
         let until = Instant::now() + self.hearsay;
-        while group::is_taken_over(said) && Instant::now() < until {
+        while group::is_taken_over(&error) && Instant::now() < until {
             // What was read and not committed is read again by whoever comes next.
             let _unread = self.consumer.poll(LOOK);
             if let Some(refused) = group::fatal(&self.consumer, &self.name) {
