@@ -22,6 +22,7 @@ mod reference;
 mod registry;
 mod schemas;
 mod security;
+mod signals;
 mod support;
 mod tidy;
 mod traceability;

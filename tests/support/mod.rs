@@ -231,6 +231,12 @@ impl House {
         self.told(&["policies", "apply", "-"], policies);
     }
 
+    /// The same house's topics, as somebody else comes to them.
+    pub(crate) fn under(self, prefix: &str) -> Self {
+        let prefix = prefix.to_owned();
+        Self { prefix, ..self }
+    }
+
     /// Where its broker is, `host:port`.
     pub(crate) fn bootstrap(&self) -> &str {
         let own = self.own.as_ref().map(|own| &own.broker.address);
@@ -246,6 +252,14 @@ impl House {
     pub(crate) fn connection(&self) -> Connection {
         let properties = std::collections::BTreeMap::new();
         Connection::new(self.bootstrap(), &self.prefix, properties).unwrap()
+    }
+
+    /// Ends the broker it has to itself.
+    pub(crate) fn lose_broker(&mut self) {
+        let keeper = self.own.as_mut().unwrap().broker.keeper.take();
+        let mut keeper = keeper.unwrap();
+        drop(keeper.stdin.take());
+        keeper.wait().unwrap();
     }
 
     /// How many lines of what its processors logged hold a text.
@@ -492,7 +506,24 @@ impl Processor {
         self.signal("-CONT");
     }
 
-    fn signal(&self, signal: &str) {
+    /// How it ended, if it has.
+    pub(crate) fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Whether it would hear of a signal that asks it to stop.
+    pub(crate) fn listens(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap();
+        let caught = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:\t"));
+        let caught = u64::from_str_radix(caught.unwrap(), 16).unwrap();
+        caught & (1 << 14) != 0
+    }
+
+    /// Sends it a signal, by what `kill` calls it.
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         let told = Command::new("kill").args([signal, &id]).status().unwrap();
         assert!(told.success());

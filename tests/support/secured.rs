@@ -3,7 +3,7 @@
 //!
 //! Without TLS and a name anybody is a super user there, which is how the broker speaks to itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -67,7 +67,12 @@ impl Secured {
         Self { folder, broker }
     }
 
-    /// Where a listener is, `host:port`; the first is the one for everybody.
+    /// Where everybody may do everything, `host:port`.
+    pub(crate) fn open(&self) -> &str {
+        self.broker.address.split(' ').next().unwrap()
+    }
+
+    /// Where a listener is, `host:port`.
     pub(crate) fn address(&self, listener: Listener) -> &str {
         let mut addresses = self.broker.address.split(' ');
         addresses.nth(listener as usize).unwrap()
@@ -95,6 +100,22 @@ impl Secured {
     pub(crate) fn house(&self, listener: Listener, told: &str) -> House {
         House::at(self.address(listener), told)
     }
+}
+
+/// The start of a command line that runs one of Kafka's own tools, of the jars that are there.
+pub(crate) fn kafka_tool(class: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cache = std::env::var("QUORATE_CACHE").map_or_else(|_| root.join(".cache"), PathBuf::from);
+    let jars = std::fs::read_dir(cache).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        let is_kafka = path.file_name()?.to_str()?.starts_with("kafka-");
+        (is_kafka && path.join(".complete").exists()).then_some(path)
+    });
+    let jars = jars.expect("the broker that runs was fetched");
+    format!(
+        "java -XX:TieredStopAtLevel=1 -cp '{}/*' {class}",
+        jars.display()
+    )
 }
 
 /// Runs `openssl` in a folder.
