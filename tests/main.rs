@@ -20,6 +20,7 @@ mod operators;
 mod oracle;
 mod reference;
 mod registry;
+mod roles;
 mod schemas;
 mod security;
 mod signals;

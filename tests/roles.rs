@@ -1,0 +1,196 @@
+//! The access lists that `quorate topics acls` prints, on a broker that holds everybody to them:
+//! each role can do its work, and nothing else.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+
+use quorate::transport::kafka::{Appender, Connection};
+use quorate_core::topic::Topic;
+use serde_json::Value;
+
+use crate::support::House;
+use crate::support::secured::{Listener, PASSWORD, ROLES, Secured, kafka_tool, secured};
+
+const AGENTS: &str = r#"
+[[agent]]
+agent_id = "desk"
+
+[[agent]]
+agent_id = "ada"
+domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
+
+[[agent]]
+agent_id = "rita"
+kind = "HUMAN"
+reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
+
+[[agent]]
+agent_id = "ledger"
+kind = "REPORTER"
+"#;
+
+const POLICIES: &str = r#"
+[[policy]]
+pattern = "pay"
+revision = "first"
+early_close = true
+deadline_default = "5 min"
+proposer_counts = false
+"#;
+
+/// A house that everybody comes to under their role's name.
+struct Roles {
+    broker: &'static Secured,
+    prefix: String,
+}
+
+impl Roles {
+    fn new() -> Self {
+        let broker = secured();
+        let prefix = House::bare().prefix;
+        Self { broker, prefix }
+    }
+
+    /// The house as a role sees it.
+    fn house(&self, role: &str) -> House {
+        let name = format!("quorate-{role}");
+        assert!(ROLES.contains(&name.as_str()));
+        let told = self.broker.by_name("sasl_ssl", "SCRAM-SHA-512", &name);
+        let house = self.broker.house(Listener::SaslSsl, &told);
+        house.under(&self.prefix)
+    }
+
+    /// Runs the command lines that `topics acls` prints, as they stand, at the listener where
+    /// everybody may do everything.
+    fn allow(&self) {
+        let house = House::at(self.broker.open(), "").under(&self.prefix);
+        let printed = house.ok(&["topics", "acls"]);
+        let tool = kafka_tool("org.apache.kafka.tools.AclCommand");
+        let lines: Vec<_> = printed
+            .lines()
+            .filter_map(|line| line.strip_prefix("kafka-acls "))
+            .collect();
+        assert!(lines.len() > ROLES.len(), "{printed}");
+        for some in lines.chunks(4) {
+            std::thread::scope(|scope| {
+                for line in some {
+                    let command = format!("{tool} {line}");
+                    scope.spawn(move || {
+                        let done = Command::new("sh").args(["-c", &command]).output().unwrap();
+                        assert!(done.status.success(), "{command}: {done:?}");
+                    });
+                }
+            });
+        }
+    }
+
+    /// Whether the broker lets a role append to a topic.
+    fn may_append(&self, role: &str, topic: Topic) -> bool {
+        let properties = BTreeMap::from(
+            [
+                ("security.protocol", "sasl_ssl"),
+                ("sasl.mechanism", "SCRAM-SHA-256"),
+                ("sasl.username", &format!("quorate-{role}")),
+                ("sasl.password", PASSWORD),
+                ("ssl.ca.location", &self.broker.file("ca.pem")),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        let at = self.broker.address(Listener::SaslSsl);
+        let connection = Connection::new(at, &self.prefix, properties).unwrap();
+        let appender = Appender::open(&connection).unwrap();
+        let appended = appender.append(topic, 0, Some(b"key"), Some(b"nonsense"), &[]);
+        match appended.and_then(|()| appender.settle()) {
+            Ok(_) => true,
+            Err(error) => {
+                let why = format!("{:#}", anyhow::Error::from(error));
+                // Who may write nothing at all is not even given an idempotent producer's id, upon
+                // which the client throws away what it was handed.
+                let refused = ["authorization failed", "PurgeQueue"];
+                assert!(
+                    refused.iter().any(|said| why.contains(said)),
+                    "{role}, {topic}: {why}"
+                );
+                false
+            }
+        }
+    }
+}
+
+fn refused(said: &Output) -> bool {
+    let complaint = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(1), "{complaint}");
+    complaint.to_lowercase().contains("authorization failed")
+}
+
+fn proposed(agent: &House, stakes: &str) -> String {
+    let who = ["--proposer", "desk", "--domain", "pay", "--stakes", stakes];
+    let what = ["--type", "payment.release", "--subject", "payment-7"];
+    let id = agent.propose(&[&who[..], &what[..], &["--confidence", "0.9"]].concat());
+    agent.respond(&id, "ada", "endorse", "0.9");
+    id
+}
+
+#[test]
+fn each_role_can_do_its_work_and_nothing_else() {
+    let roles = Roles::new();
+    roles.allow();
+    let operator = roles.house("operator");
+    operator.furnish(1, AGENTS, POLICIES);
+    operator.ok(&["topics", "plan", "--partitions", "1"]);
+    let host = roles.house("processor");
+    let processor = host.run();
+
+    let agent = roles.house("agent");
+    let id = proposed(&agent, "LOW");
+    assert_eq!(status(&agent, &id, 0), "APPROVED");
+    roles.house("reporter").ok(&[
+        "report",
+        "--proposal",
+        &id,
+        "--reporter",
+        "ledger",
+        "--result",
+        "right",
+    ]);
+
+    let id = proposed(&agent, "HIGH");
+    assert_eq!(status(&agent, &id, 0), "ESCALATED");
+    let reviewer = roles.house("reviewer");
+    let package = reviewer.records("escalations", Some(&id), 1).remove(0);
+    let digest = package["package_digest"].as_str().unwrap();
+    let who = ["decide", "--proposal", &id, "--reviewer", "rita"];
+    reviewer.ok(&[&who[..], &["--package", digest, "--verdict", "approve"]].concat());
+    assert_eq!(status(&agent, &id, 1), "APPROVED");
+    let by = ["--operator", "olga", "--reason", "it misbehaves"];
+    operator.ok(&[&["suspend", "agent", "ada"], &by[..]].concat());
+
+    let writers = [
+        ("agent", &[Topic::Proposals, Topic::Responses][..]),
+        ("reviewer", &[Topic::Decisions]),
+        ("reporter", &[Topic::Results]),
+        ("consumer", &[]),
+    ];
+    for (role, own) in writers {
+        for &topic in Topic::ALL {
+            let may = roles.may_append(role, topic);
+            assert_eq!(may, own.contains(&topic), "{role}, {topic}");
+        }
+    }
+    // Whoever could open a transaction could hold the rounds of its partition with it.
+    for role in ["agent", "operator"] {
+        let said = roles.house(role).call(&["run", "--instance", "stranger"]);
+        assert!(refused(&said), "{said:?}");
+    }
+    assert!(refused(&agent.call(&["agents", "list"])));
+    processor.stop();
+}
+
+/// How a round stands by one of its outcomes.
+fn status(house: &House, id: &str, which: usize) -> String {
+    let outcomes: Vec<Value> = house.records("outcomes", Some(id), which + 1);
+    outcomes[which]["decision"]["status"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
