@@ -1,5 +1,7 @@
 //! A broker that is killed under load, and started again with what was on its disk.
 
+use quorate_core::topic::Topic;
+
 use super::{PARTITIONS, play, tell, times, until, wait};
 use crate::support::House;
 use crate::support::load::{self, Random};
@@ -17,18 +19,19 @@ fn a_broker_killed_and_started_again_loses_nothing_that_was_acknowledged() {
     let count = times(2);
     let played = play(&house, &mut random, |random| {
         let processors = ["one", "two"].map(|name| house.run_as(name));
+        let log = Log::at(house.connection(), PARTITIONS);
+        let goes_on = || {
+            let outcomes = log.count(Topic::Outcomes);
+            until(|| log.count(Topic::Outcomes) > outcomes + 50);
+        };
         for _ in 0..count {
-            let log = Log::at(house.connection(), PARTITIONS);
-            let outcomes = log.found().decided.len();
-            until(|| log.found().decided.len() > outcomes + 50);
+            goes_on();
             wait(random.within(0..1_000));
             broker.kill();
             wait(random.within(0..1_000));
             broker.start_again();
         }
-        let log = Log::at(house.connection(), PARTITIONS);
-        let outcomes = log.found().decided.len();
-        until(|| log.found().decided.len() > outcomes + 50);
+        goes_on();
         processors.into()
     });
     tell(fault, count, seed, &house, &played);

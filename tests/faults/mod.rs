@@ -9,8 +9,12 @@
 //! longer, and `QUORATE_RELIABILITY` names a file that takes a line of figures for each scenario.
 
 mod broker;
+mod early;
+mod group;
 mod kills;
+mod lag;
 mod moves;
+mod poison;
 mod zombies;
 
 use std::io::Write as _;
@@ -106,6 +110,11 @@ fn play(
     fault: impl FnOnce(&mut Random) -> Vec<Processor>,
 ) -> Played {
     let (appended, processors) = under_load(house, random, fault);
+    played(house, appended, processors)
+}
+
+/// Waits until what came of the log is what must, then stops the processors and looks again.
+fn played(house: &House, appended: Appended, processors: Vec<Processor>) -> Played {
     let log = Log::at(house.connection(), PARTITIONS);
     caught_up(&log);
     processors.into_iter().for_each(Processor::stop);

@@ -10,12 +10,13 @@ use quorate::wire::{Codec, Record, seal_policy};
 use quorate_core::ids::{AgentId, Digest, Offset, Timestamp};
 use quorate_core::millionths::Millionths;
 use quorate_core::records::{
-    Agent, AgentKind, AgentStatus, Control, Decision, DecisionPackage, DecisionVerdict, Grant,
-    Mode, Policy, Prior, Stakes,
+    Agent, AgentKind, AgentStatus, Control, DecisionPackage, DecisionVerdict, Grant, Mode, Policy,
+    Prior, Stakes,
 };
 use quorate_core::topic::Topic;
 
 use super::load::{AGENTS, Random};
+use super::records;
 
 /// Operators, who write tables and orders.
 pub(super) struct Operator {
@@ -222,15 +223,9 @@ impl Reviewer {
             } else {
                 package.package_digest
             };
-            let decision = Decision {
-                decision_id: format!("d{}", self.random.next()),
-                proposal_id: package.proposal_id.to_string(),
-                package_digest: digest,
-                reviewer: reviewer.to_owned(),
-                verdict,
-                reason_code: String::new(),
-                rationale: "seen".to_owned(),
-            };
+            let id = package.proposal_id.to_string();
+            let mut decision = records::decision(&id, reviewer, digest, verdict);
+            decision.decision_id = format!("d{}", self.random.next());
             let value = self.codec.encode(&decision).unwrap();
             decided.push((at, Topic::Decisions, decision.proposal_id, value));
         }

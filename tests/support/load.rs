@@ -11,19 +11,17 @@ use std::time::Duration;
 use quorate::clock::{Clock as _, System};
 use quorate::transport::kafka::{Appender, Schemas};
 use quorate::wire::{Codec, partition_of};
-use quorate_core::ids::{ProposalId, Timestamp};
-use quorate_core::records::{
-    Action, Basis, Proposal, Response, Result as Report, ResultKind, Stakes, Verdict,
-};
+use quorate_core::ids::Timestamp;
+use quorate_core::records::{ResultKind, Stakes};
 use quorate_core::topic::Topic;
 
-use super::House;
 use super::desk::{Operator, Reviewer};
+use super::{House, records};
 
 /// How often a round is opened, in milliseconds.
 const EVERY: i64 = 32;
 /// Agents that may answer.
-pub(super) const AGENTS: usize = 24;
+pub(crate) const AGENTS: usize = 24;
 /// How often the operator does something, in milliseconds.
 const ORDER_EVERY: i64 = 700;
 
@@ -78,12 +76,7 @@ impl Random {
 
     /// The id of a round proposed at a time.
     pub(crate) fn id(&mut self, now: Timestamp) -> String {
-        let mut bytes = self.next().to_be_bytes().repeat(2);
-        bytes[8..].copy_from_slice(&self.next().to_be_bytes());
-        bytes[..6].copy_from_slice(&now.0.to_be_bytes()[2..]);
-        bytes[6] = 0x70 | (bytes[6] & 0x0f);
-        bytes[8] = 0x80 | (bytes[8] & 0x3f);
-        ProposalId::from_bytes(bytes.try_into().unwrap()).to_string()
+        records::id(self, now)
     }
 }
 
@@ -209,7 +202,10 @@ impl Load {
             // The pace of a load, nothing that is waited for.
             std::thread::sleep(Duration::from_millis(2));
         }
-        self.appender.settle().unwrap();
+        if let Err(error) = self.appender.settle() {
+            // A client whose broker was away for too long; what it gave up may lie there or not.
+            eprintln!("the load lost patience: {error}");
+        }
         self.appended.millis = System.now().since(started).0;
         self.appended
     }
@@ -272,15 +268,7 @@ impl Load {
         } else {
             ResultKind::Wrong
         };
-        let mut report = Report {
-            result_id: first.clone(),
-            proposal_id: id.to_owned(),
-            reporter: reporter.to_owned(),
-            result,
-            basis: Basis::Observed,
-            corrects: None,
-            note: String::new(),
-        };
+        let mut report = records::report(id, &first, reporter, result);
         let value = self.codec.encode(&report).unwrap();
         self.later(at, Topic::Results, id, &value);
         if !self.random.percent(15) {
@@ -295,30 +283,13 @@ impl Load {
     }
 
     fn propose(&mut self, id: &str, at: i64, deadline: i64) {
-        let mut proposal = Proposal {
-            proposal_id: id.to_owned(),
-            proposer: "desk".to_owned(),
-            domain: if self.random.percent(20) {
-                "pay.fast.out".to_owned()
-            } else {
-                "pay.out".to_owned()
-            },
-            action: Action {
-                r#type: "payment.release".to_owned(),
-                subject: id.to_owned(),
-                parameters: Vec::new(),
-            },
-            summary: String::new(),
-            rationale: String::new(),
-            confidence: 0.9,
-            stakes: match self.random.within(0..100) {
-                0..12 => Stakes::High,
-                12..16 => Stakes::Critical,
-                _ => Stakes::Low,
-            },
-            deadline: Some(Timestamp(deadline)),
-            supersedes: None,
-            labels: Vec::new(),
+        let fast = self.random.percent(20);
+        let domain = if fast { "pay.fast.out" } else { "pay.out" };
+        let mut proposal = records::proposal(id, domain, deadline);
+        proposal.stakes = match self.random.within(0..100) {
+            0..12 => Stakes::High,
+            12..16 => Stakes::Critical,
+            _ => Stakes::Low,
         };
         let value = self.codec.encode(&proposal).unwrap();
         self.later(at, Topic::Proposals, id, &value);
@@ -349,24 +320,7 @@ impl Load {
     }
 
     fn response(&mut self, id: &str, agent: &str, lean: i64) -> Vec<u8> {
-        let verdict = if self.random.percent(4) {
-            Verdict::Abstain
-        } else if self.random.percent(lean) {
-            Verdict::Endorse
-        } else {
-            Verdict::Challenge
-        };
-        let confidence = self.random.within(200..1_000);
-        let response = Response {
-            response_id: format!("r{}", self.random.next()).into(),
-            proposal_id: id.to_owned().into(),
-            proposal_digest: None,
-            agent_id: agent.to_owned().into(),
-            verdict,
-            confidence: f64::from(i32::try_from(confidence).unwrap()) / 1_000.0,
-            reasoning: if self.random.percent(2) { "" } else { "seen" }.into(),
-            evidence: Vec::new(),
-        };
+        let response = records::answer(&mut self.random, id, agent, lean);
         self.codec.encode(&response).unwrap()
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod mortal;
 mod observed;
 pub(crate) mod oracle;
 pub(crate) mod proxy;
+pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod secured;
 

@@ -11,8 +11,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use quorate::engine::{Config, Headers, Input, Output, Partition, Record, Tables};
+use quorate::transport::Error;
 use quorate::transport::kafka::{Connection, Reader, Schemas, Stored};
 use quorate::wire::{self, Codec};
 use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
@@ -20,21 +22,29 @@ use quorate_core::records::{
     Control, DeadLetter, DecisionPackage, Outcome, Pins, Round, RoundState, Status, TrustScore,
     TrustUpdate,
 };
+use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
+
+/// How long a broker may take to answer again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a round came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Decided {
-    id: ProposalId,
-    resolution: i32,
-    is_final: bool,
-    digest: Digest,
+    /// The round.
+    pub(crate) id: ProposalId,
+    /// 1: the protocol's; 2: the last one of an escalated round.
+    pub(crate) resolution: i32,
+    /// Whether no further outcome follows.
+    pub(crate) is_final: bool,
+    /// Of the decision part.
+    pub(crate) digest: Digest,
     /// Where the round was proposed, and when it was due.
-    proposed: (i32, Offset, Timestamp),
+    pub(crate) proposed: (i32, Offset, Timestamp),
 }
 
 /// Where a refused record lies, and its code.
-type Refused = (String, i32, Offset, String);
+pub(crate) type Refused = (String, i32, Offset, String);
 
 /// What came of a log, each as often as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -212,9 +222,9 @@ type Read = (Rc<Vec<Stored>>, i64);
 
 /// A log, read from outside; what was read once is not read again.
 pub(crate) struct Log {
-    connection: Connection,
     codec: Arc<Codec>,
     partitions: i32,
+    reader: Reader,
     read: RefCell<BTreeMap<(Topic, i32), Read>>,
 }
 
@@ -224,7 +234,7 @@ impl Log {
         let schemas = Schemas::load(&connection).unwrap();
         Self {
             codec: Arc::clone(schemas.codec()),
-            connection,
+            reader: Reader::open(&connection).unwrap(),
             partitions,
             read: RefCell::default(),
         }
@@ -232,20 +242,50 @@ impl Log {
 
     /// The records of a partition, in the order of their offsets.
     pub(crate) fn read(&self, topic: Topic, partition: i32) -> Rc<Vec<Stored>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.try_read(topic, partition) {
+                Ok(read) => return read,
+                // A broker that was started again does not answer at once.
+                Err(error) => assert!(Instant::now() < until, "{error:?}"),
+            }
+        }
+    }
+
+    fn try_read(&self, topic: Topic, partition: i32) -> Result<Rc<Vec<Stored>>, Error> {
+        let (start, end) = self.reader.ends(topic, partition)?;
         let mut read = self.read.borrow_mut();
         let (all, next) = read.entry((topic, partition)).or_default();
-        let reader = Reader::open(&self.connection).unwrap();
-        let (start, end) = reader.ends(topic, partition).unwrap();
+        let from = start.max(*next);
         let more = Rc::make_mut(all);
-        let take = |stored| {
+        self.reader.read_to(topic, partition, from, end, |stored| {
+            *next = stored.offset + 1;
             more.push(stored);
             Ok(())
-        };
-        reader
-            .read_to(topic, partition, start.max(*next), end, take)
-            .unwrap();
-        *next = end;
-        Rc::clone(all)
+        })?;
+        *next = end.max(*next);
+        Ok(Rc::clone(all))
+    }
+
+    /// How many records of a topic there are.
+    pub(crate) fn count(&self, topic: Topic) -> usize {
+        (0..self.partitions)
+            .map(|partition| self.read(topic, partition).len())
+            .sum()
+    }
+
+    /// How many records were refused for a reason.
+    pub(crate) fn refused(&self, reject: Reject) -> usize {
+        let letters = |partition| self.read(Topic::DeadLetters, partition);
+        let codes = (0..self.partitions).map(|partition| {
+            let letters = letters(partition);
+            let reason = |stored| self.decode::<DeadLetter>(stored).reason;
+            letters
+                .iter()
+                .filter(|stored| reason(stored) == reject.code())
+                .count()
+        });
+        codes.sum()
     }
 
     fn rows(&self) -> Rows {
@@ -327,7 +367,8 @@ impl Log {
         findings
     }
 
-    fn decode<T>(&self, stored: &Stored) -> T
+    /// The record of a value of ours.
+    pub(crate) fn decode<T>(&self, stored: &Stored) -> T
     where
         T: wire::Record + serde::de::DeserializeOwned,
     {
