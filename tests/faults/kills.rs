@@ -53,23 +53,26 @@ fn kill(
     kills: usize,
     start: impl Fn(&str) -> Processor,
 ) -> (Kills, Vec<Processor>) {
-    let mut running = NAMES.map(&start);
+    let mut running: Vec<_> = NAMES.iter().map(|name| start(name)).collect();
     let mut known = Kills::default();
     for number in 0..kills {
-        let which = usize::from(random.percent(50));
-        if number % 4 == 3 {
-            // As soon as it restores what the one killed before it left behind.
-            within(SETTLING, || !running[which].diary().restoring.is_empty());
-            wait(random.within(0..40));
+        // The one that was started last is the last one.
+        let which = if number % 4 == 3 {
+            // As soon as it restores what it left behind when it was killed before.
+            running[1].waits_to_log(r#""restoring""#, SETTLING);
+            wait(random.within(0..25));
+            1
         } else {
             within(SETTLING, || are_at_work(&running));
             wait(random.within(200..2_000));
-        }
+            usize::from(random.percent(50))
+        };
         known.times.push(System.now());
-        let killed = std::mem::replace(&mut running[which], start(NAMES[which]));
-        known.stood.push(killed.kill_and_read());
+        let (name, stood) = running.remove(which).kill_and_read();
+        known.stood.push(stood);
+        running.push(start(&name));
     }
-    (known, running.into())
+    (known, running)
 }
 
 /// Whether every partition has an engine at work.

@@ -198,7 +198,8 @@ fn meanwhile(both: &Both, random: &mut Random, open: &[String], escalated: &[Str
     }
     both.answer(random, &open[..ROUNDS / 2]);
     // Scores follow in the order of the results of one partition; between partitions there is none.
-    let first = |id: &&String| partition_of(id.as_bytes(), PARTITIONS) == 0;
+    let partition = |id: &String| partition_of(id.as_bytes(), PARTITIONS);
+    let first = |id: &&String| partition(id) == partition(&escalated[0]);
     let known: Vec<_> = escalated[..8].iter().filter(first).collect();
     for (number, id) in known.iter().enumerate() {
         both.report(id, &format!("s{number}"), "ledger", ResultKind::Right);

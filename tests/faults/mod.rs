@@ -15,6 +15,7 @@ mod kills;
 mod lag;
 mod moves;
 mod poison;
+mod worst;
 mod zombies;
 
 use std::io::Write as _;
@@ -65,7 +66,7 @@ fn within(patience: Duration, is_so: impl Fn() -> bool) -> bool {
             return false;
         }
         // Only how often to look.
-        wait(5);
+        wait(20);
     }
     true
 }

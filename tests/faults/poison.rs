@@ -158,7 +158,9 @@ impl Poisoner<'_> {
             reasoning: "x".repeat(reasoning).into(),
             ..said()
         };
-        self.lay(Reject::RecordTooLarge, topic, open, &sized(70_000));
+        // No client of ours would write one.
+        let too_large = [self.encode(&said()), vec![0; 70_000]].concat();
+        self.lay_bytes(Reject::RecordTooLarge, topic, Some(open), &too_large);
         self.lay(Reject::ReasoningTooLarge, topic, open, &sized(9_000));
         let mut much = said();
         much.evidence = vec!["x".to_owned(); 17];
@@ -208,10 +210,8 @@ impl Poisoner<'_> {
         });
         // The limit holds in each partition.
         let partition = |id: &str| partition_of(id.as_bytes(), PARTITIONS);
-        let near = std::iter::repeat_with(|| id(self.random, now));
-        let near = near
-            .filter(|id| partition(id) == partition(&rounds.tight))
-            .next();
+        let mut ids = std::iter::repeat_with(|| id(self.random, now));
+        let near = ids.find(|id| partition(id) == partition(&rounds.tight));
         let near = near.unwrap();
         let mut second = proposal(&near, "tight", now.0 + 20_000);
         second.proposer = "busy".to_owned();

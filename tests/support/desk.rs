@@ -71,13 +71,17 @@ impl Operator {
             }
             65..85 if self.suspended.is_none() => {
                 let number = self.random.within(20..24);
-                let offset = self.list(number, AgentStatus::Suspended);
+                let Some(offset) = self.list(number, AgentStatus::Suspended) else {
+                    return;
+                };
                 self.tell(Some(format!("a{number}")), None, offset);
                 let until = Timestamp(now.0 + self.random.within(500..2_500));
                 self.suspended = Some((Suspended::Agent(number), until));
             }
             85..93 if self.suspended.is_none() => {
-                let offset = self.enact(Mode::Suspended);
+                let Some(offset) = self.enact(Mode::Suspended) else {
+                    return;
+                };
                 self.tell(None, Some("pay.fast".to_owned()), offset);
                 let until = Timestamp(now.0 + self.random.within(300..900));
                 self.suspended = Some((Suspended::Policy, until));
@@ -87,17 +91,24 @@ impl Operator {
         }
     }
 
-    fn write<T: Record + serde::Serialize>(&self, topic: Topic, key: &str, record: &T) -> Offset {
+    /// Writes to a table; where it came to lie, unless the broker was away for too long.
+    fn write<T: Record + serde::Serialize>(
+        &self,
+        topic: Topic,
+        key: &str,
+        record: &T,
+    ) -> Option<Offset> {
         let value = self.codec.encode(record).unwrap();
         let key = Some(key.as_bytes());
         self.appender
             .append(topic, 0, key, Some(&value), &[])
             .unwrap();
-        Offset(self.appender.settle().unwrap()[0].offset)
+        let appended = self.appender.settle().ok()?;
+        Some(Offset(appended.first()?.offset))
     }
 
     /// Lists an agent anew.
-    fn list(&mut self, number: i64, status: AgentStatus) -> Offset {
+    fn list(&mut self, number: i64, status: AgentStatus) -> Option<Offset> {
         let authority = u32::try_from(self.random.within(500_000..1_000_000)).unwrap();
         let agent = Agent {
             agent_id: AgentId::from(format!("a{number}").as_str()),
@@ -123,7 +134,7 @@ impl Operator {
     }
 
     /// Enacts the policy that closes early anew, with other numbers.
-    fn enact(&mut self, mode: Mode) -> Offset {
+    fn enact(&mut self, mode: Mode) -> Option<Offset> {
         let margin = u32::try_from(self.random.within(200_000..500_000)).unwrap();
         let mut policy = Policy {
             trust_domain: "pay".to_owned(),
@@ -156,7 +167,7 @@ impl Operator {
                 .append(Topic::Responses, partition, None, Some(&value), &headers)
                 .unwrap();
         }
-        self.appender.settle().unwrap();
+        let _told = self.appender.settle();
     }
 }
 

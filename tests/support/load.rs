@@ -22,8 +22,8 @@ use super::{House, records};
 const EVERY: i64 = 32;
 /// Agents that may answer.
 pub(crate) const AGENTS: usize = 24;
-/// How often the operator does something, in milliseconds.
-const ORDER_EVERY: i64 = 700;
+/// How often the operator does something.
+const ORDER_EVERY: Duration = Duration::from_millis(700);
 
 /// Numbers that follow from a seed (splitmix64).
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ pub(crate) struct Load {
     waiting: BTreeMap<(Timestamp, u64), Entry>,
     scheduled: u64,
     appended: Appended,
-    operator: Operator,
+    operator: Option<Operator>,
     reviewer: Reviewer,
 }
 
@@ -165,7 +165,7 @@ impl Load {
         let codec = Arc::clone(Schemas::load(&connection).unwrap().codec());
         let mut random = random;
         Self {
-            operator: Operator::of(&connection, &codec, partitions, random.fork()),
+            operator: Some(Operator::of(&connection, &codec, partitions, random.fork())),
             reviewer: Reviewer::of(&connection, &codec, partitions, random.fork()),
             appender: Appender::open(&connection).unwrap(),
             codec,
@@ -179,20 +179,33 @@ impl Load {
 
     /// Opens rounds until told to stop, then appends what is still to come of them.
     pub(crate) fn run(mut self, stop: &AtomicBool) -> Appended {
+        let mut operator = self.operator.take().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    operator.order(System.now());
+                    std::thread::sleep(ORDER_EVERY);
+                }
+            });
+            self.go_on(stop);
+        });
+        self.appended
+    }
+
+    fn go_on(&mut self, stop: &AtomicBool) {
         let started = System.now();
-        let (mut next, mut order) = (started, started);
+        let mut next = started;
         while !stop.load(Ordering::Relaxed) || !self.waiting.is_empty() {
             let now = System.now();
-            if now >= next && !stop.load(Ordering::Relaxed) {
-                self.round(now);
-                next = Timestamp(next.0 + EVERY);
-            }
-            if now >= order && !stop.load(Ordering::Relaxed) {
-                self.operator.order(now);
-                order = Timestamp(now.0 + ORDER_EVERY);
-            }
-            for (at, topic, key, value) in self.reviewer.look(now) {
-                self.later(at, topic, &key, &value);
+            if !stop.load(Ordering::Relaxed) {
+                // Whatever held it up, as many rounds are opened in a time.
+                while now >= next {
+                    self.round(now);
+                    next = Timestamp(next.0 + EVERY);
+                }
+                for (at, topic, key, value) in self.reviewer.look(now) {
+                    self.later(at, topic, &key, &value);
+                }
             }
             let later = self.waiting.split_off(&(Timestamp(now.0 + 1), 0));
             for entry in std::mem::replace(&mut self.waiting, later).into_values() {
@@ -207,7 +220,6 @@ impl Load {
             eprintln!("the load lost patience: {error}");
         }
         self.appended.millis = System.now().since(started).0;
-        self.appended
     }
 
     fn append(&mut self, entry: &Entry) {

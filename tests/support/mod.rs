@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use diary::Diary;
 pub(crate) use observed::{Observed, until};
@@ -404,7 +405,7 @@ impl House {
         let arguments = ["run", "--engines", "2", "--instance", instance];
         let mut command = self.command(&[&arguments[..], &told].concat());
         command.stderr(File::create(log).unwrap());
-        Processor::start(command, Some(log.to_owned()))
+        Processor::start(instance, command, Some(log.to_owned()))
     }
 
     /// Starts a processor that is told more by a file of its own.
@@ -428,7 +429,7 @@ impl House {
         if let Some(log) = &log {
             command.stderr(File::create(log).unwrap());
         }
-        Processor::start(command, log)
+        Processor::start(instance, command, log)
     }
 }
 
@@ -469,6 +470,7 @@ fn answered(arguments: &[&str], output: Output) -> String {
 /// A processor that runs until it is stopped or let go.
 #[derive(Debug)]
 pub(crate) struct Processor {
+    name: String,
     child: Child,
     guard: Child,
     /// The file it logs to, if it does not log where the test does.
@@ -476,9 +478,10 @@ pub(crate) struct Processor {
 }
 
 impl Processor {
-    fn start(mut command: Command, log: Option<PathBuf>) -> Self {
+    fn start(name: &str, mut command: Command, log: Option<PathBuf>) -> Self {
         let child = command.spawn().unwrap();
         Self {
+            name: name.to_owned(),
             guard: guard(&format!("kill -9 {}", child.id())),
             child,
             log,
@@ -535,11 +538,20 @@ impl Processor {
         let _words = self.kill_and_read();
     }
 
-    /// Kills it where it stands; what it had logged by then.
-    pub(crate) fn kill_and_read(mut self) -> Diary {
+    /// Kills it where it stands; its name, and what it had logged by then.
+    pub(crate) fn kill_and_read(mut self) -> (String, Diary) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.diary()
+        (self.name.clone(), self.diary())
+    }
+
+    /// Waits until it has logged that, but not for longer than so.
+    pub(crate) fn waits_to_log(&self, text: &str, patience: Duration) {
+        let (log, until) = (self.log.as_ref().unwrap(), Instant::now() + patience);
+        while !std::fs::read_to_string(log).unwrap().contains(text) && Instant::now() < until {
+            // Only how often to look.
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// What it has logged so far.

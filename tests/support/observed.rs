@@ -9,7 +9,7 @@ use quorate::transport::kafka::Reader;
 use quorate_core::topic::Topic;
 use tempfile::TempDir;
 
-use super::{House, Processor, guard};
+use super::{House, Processor};
 
 /// How long anything may take before a test fails; nothing waits that long when it works.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -41,12 +41,9 @@ impl House {
         let arguments = ["run", "--instance", instance, "--observe", "127.0.0.1:0"];
         let told = ["--config", file.to_str().unwrap()];
         let mut command = self.command(&[&arguments[..], &told].concat());
-        let child = command.stderr(log).spawn().unwrap();
-        let processor = Processor {
-            guard: guard(&format!("kill -9 {}", child.id())),
-            child,
-            log: Some(folder.path().join("log")),
-        };
+        command.stderr(log);
+        let path = folder.path().join("log");
+        let processor = Processor::start(instance, command, Some(path));
         let mut observed = Observed {
             processor: Some(processor),
             address: String::new(),
