@@ -11,6 +11,7 @@ help:
 	@echo "make verify       the trust rule against golden files; GOLDEN=DIR takes them from there"
 	@echo "make check        docs and licences, beyond what make test does"
 	@echo "make bench        what the parts cost"
+	@echo "make soak         every fault many times over; writes docs/reliability.md"
 	@echo "make miri         the core's unit tests under Miri"
 	@echo "make fuzz         every fuzz target; SECONDS_EACH=600"
 
@@ -59,6 +60,10 @@ check:
 .PHONY: bench
 bench: setup
 	cargo bench --locked
+
+.PHONY: soak
+soak:
+	@scripts/soak.sh
 
 .PHONY: miri
 miri:

@@ -87,7 +87,7 @@ fn a_processor_killed_again_and_again_loses_and_doubles_nothing() {
     let mut random = Random::of_this_run(fault);
     let seed = random.seed();
     let house = house();
-    let count = times(10);
+    let count = times(10, 200);
     let mut kills = Kills::default();
     let played = play(&house, &mut random, |random| {
         let (known, left) = kill(random, count, |name| house.run_as(name));

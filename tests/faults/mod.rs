@@ -5,8 +5,8 @@
 //! defence has a switch that takes it away; with it the same scenario must be seen to do damage, or
 //! it would prove nothing. The store is in memory, so that every kill is also a store deleted.
 //!
-//! `QUORATE_TEST_SEED` repeats a run as far as time allows, `QUORATE_SOAK` makes it so many times
-//! longer, and `QUORATE_RELIABILITY` names a file that takes a line of figures for each scenario.
+//! `QUORATE_TEST_SEED` repeats a run as far as time allows, `QUORATE_SOAK` makes it
+//! many times longer, and `QUORATE_RELIABILITY` names a file that takes a line of figures for each scenario.
 
 mod broker;
 mod early;
@@ -24,13 +24,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use quorate_core::topic::Topic;
+
 use crate::support::load::{self, Appended, Load, Random};
 use crate::support::oracle::{Damage, Findings, Log};
 use crate::support::{House, Processor};
 
 const PARTITIONS: i32 = 3;
 /// How long the processors have to catch up with a load that has ended.
-const CATCH_UP: Duration = Duration::from_secs(120);
+const CATCH_UP: Duration = Duration::from_secs(180);
+/// How long nothing new comes of a log before it is worth the while to compare all of it.
+const QUIET: Duration = Duration::from_secs(2);
 /// Looks at a log after which what is wrong with it counts as staying so.
 const LOOKS: usize = 8;
 
@@ -39,13 +43,13 @@ fn house() -> House {
     House::alone(partitions, &load::agents(), load::POLICIES)
 }
 
-/// How many times a fault is played, of so many in a short run.
-fn times(short: usize) -> usize {
-    let longer = std::env::var("QUORATE_SOAK").ok();
-    let longer = longer.map_or(1, |text| {
-        text.parse().expect("a soak is so many times longer")
-    });
-    short * longer
+/// How many times a fault is played, in `make test` and in `make soak`.
+fn times(short: usize, long: usize) -> usize {
+    if std::env::var_os("QUORATE_SOAK").is_some() {
+        long
+    } else {
+        short
+    }
 }
 
 /// Lets a load and a fault go on for some milliseconds.
@@ -136,6 +140,7 @@ fn played(house: &House, appended: Appended, processors: Vec<Processor>) -> Play
 fn caught_up(log: &Log) {
     let until = Instant::now() + CATCH_UP;
     loop {
+        quiet(log);
         let looked = Instant::now();
         let (expected, found) = (log.expected(), log.found());
         let differ = found.differ(&expected);
@@ -145,6 +150,21 @@ fn caught_up(log: &Log) {
         assert!(Instant::now() < until, "not caught up:\n{differ}");
         // Only how often to look.
         thread::sleep(looked.elapsed().max(Duration::from_millis(500)));
+    }
+}
+
+/// Waits until nothing new comes of the log.
+fn quiet(log: &Log) {
+    let count =
+        || [Topic::Outcomes, Topic::DeadLetters, Topic::Trust].map(|topic| log.count(topic));
+    let (mut last, mut since) = (count(), Instant::now());
+    while since.elapsed() < QUIET {
+        // Only how often to look.
+        wait(200);
+        let now = count();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
     }
 }
 

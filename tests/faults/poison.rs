@@ -211,8 +211,8 @@ impl Poisoner<'_> {
         // The limit holds in each partition.
         let partition = |id: &str| partition_of(id.as_bytes(), PARTITIONS);
         let mut ids = std::iter::repeat_with(|| id(self.random, now));
-        let near = ids.find(|id| partition(id) == partition(&rounds.tight));
-        let near = near.unwrap();
+        let beside = |id: &String| partition(id) == partition(&rounds.tight);
+        let near = ids.find(beside).unwrap();
         let mut second = proposal(&near, "tight", now.0 + 20_000);
         second.proposer = "busy".to_owned();
         self.lay(Reject::ProposerOverLimit, topic, &near, &second);

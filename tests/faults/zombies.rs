@@ -39,7 +39,7 @@ fn a_paused_processor_is_fenced() {
     let mut random = Random::of_this_run(fault);
     let seed = random.seed();
     let house = house();
-    let count = times(3);
+    let count = times(3, 12);
     let played = play(&house, &mut random, |random| {
         pause(&house, random, count, |name| house.run_as(name))
     });
@@ -94,7 +94,7 @@ fn an_end_of_a_transaction_that_arrives_late_ends_no_other() {
     let mut random = Random::of_this_run(fault);
     let seed = random.seed();
     let (house, proxy) = behind_proxy();
-    let count = times(3);
+    let count = times(3, 12);
     let played = play(&house, &mut random, |random| {
         hold(&house, &proxy, random, count, |name| house.run_as(name))
     });

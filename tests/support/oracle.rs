@@ -269,9 +269,9 @@ impl Log {
 
     /// How many records of a topic there are.
     pub(crate) fn count(&self, topic: Topic) -> usize {
-        (0..self.partitions)
-            .map(|partition| self.read(topic, partition).len())
-            .sum()
+        let partitions = if topic.is_table() { 1 } else { self.partitions };
+        let of = |partition| self.read(topic, partition).len();
+        (0..partitions).map(of).sum()
     }
 
     /// How many records were refused for a reason.
