@@ -30,6 +30,8 @@ pub struct Config {
     pub registry_user: String,
     /// File that holds the registry's password; empty: none.
     pub registry_password_file: String,
+    /// File of certificates by which a registry's is trusted, too; empty: the system's alone.
+    pub registry_ca_location: String,
     /// What names of topics, groups and transactional ids begin with.
     pub prefix: String,
     /// librdkafka properties.

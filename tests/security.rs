@@ -1,7 +1,11 @@
 //! A house on a broker that lets in only whom it knows, and lets each do only what they must.
 
-use crate::support::House;
-use crate::support::secured::{Listener, MASTER, secured};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::secured::{Listener, MASTER, PASSWORD, Secured, secured};
+use crate::support::{House, parts};
 
 /// Two experts who decide alone.
 const AGENTS: &str = r#"
@@ -145,4 +149,66 @@ fn whoever_comes_to_a_listener_the_wrong_way_is_told() {
         assert_eq!(said.status.code(), Some(1), "{complaint}");
         assert!(complaint.contains(why), "{complaint}");
     }
+}
+
+/// Registers schemas at a registry of that address, with options for it.
+fn registers(broker: &Secured, registry: &str, options: &str) -> Output {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), options).unwrap();
+    let prefix = House::bare().prefix;
+    let call = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_quorate"))
+            .arg("--config")
+            .arg(file.path())
+            .args(["--bootstrap", broker.open(), "--prefix", &prefix])
+            .args(["--registry", registry])
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let applied = call(&["topics", "apply", "--partitions", "1"]);
+    assert!(applied.status.success(), "{applied:?}");
+    call(&["schemas", "register"])
+}
+
+#[test]
+fn a_registry_under_tls_is_trusted_by_certificate_and_shown_a_name() {
+    let broker = secured();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/https.py");
+    let who = format!("{MASTER}:{PASSWORD}");
+    let mut door = Command::new("python3")
+        .arg(script)
+        .args([&broker.file("broker.both.pem"), &parts().registry, &who])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    let mut said = BufReader::new(door.stdout.take().unwrap());
+    said.read_line(&mut port).unwrap();
+    let registry = format!("https://127.0.0.1:{}", port.trim());
+
+    let options = |password: &str| {
+        format!(
+            "registry_user = \"{MASTER}\"\nregistry_password_file = \"{}\"\n",
+            broker.file(password)
+        )
+    };
+    let trusted = format!("registry_ca_location = \"{}\"\n", broker.file("ca.pem"));
+    let sound = registers(broker, &registry, &(options("password") + &trusted));
+    assert!(sound.status.success(), "{sound:?}");
+    let complaint = |options: &str| {
+        let said = registers(broker, &registry, options);
+        assert_eq!(said.status.code(), Some(1), "{said:?}");
+        String::from_utf8(said.stderr).unwrap()
+    };
+    let wrong = complaint(&(options("wrong") + &trusted));
+    assert!(wrong.contains("401"), "{wrong}");
+    let untrusted = complaint(&options("password"));
+    assert!(
+        untrusted.contains("certificate verify failed"),
+        "{untrusted}"
+    );
+    drop(door.stdin.take());
+    door.wait().unwrap();
 }

@@ -47,10 +47,16 @@ pub(super) fn unreached(config: &Config) -> anyhow::Result<Connection> {
 pub(super) fn registry(config: &Config) -> anyhow::Result<Registry> {
     let given = std::env::var(REGISTRY_PASSWORD).ok();
     let password = Secret::find(given, &config.registry_password_file)?;
-    Ok(Registry::new(
+    let file = &config.registry_ca_location;
+    let certificates = (!file.is_empty()).then(|| {
+        let read = std::fs::read(file);
+        read.with_context(|| format!("cannot read certificates `{file}`"))
+    });
+    Ok(Registry::trusting(
         &config.registry,
         &config.registry_user,
         password.map(Secret::reveal),
+        certificates.transpose()?.as_deref(),
     )?)
 }
 

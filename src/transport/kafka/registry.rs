@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use reqwest::Certificate;
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_schema_by_id, get_schema_by_subject_and_version, post_schema,
 };
@@ -35,6 +36,19 @@ impl Registry {
     /// # Errors
     /// [`Error::Registry`] if there is no HTTP client to be had.
     pub fn new(url: &str, user: &str, password: Option<String>) -> Result<Self, Error> {
+        Self::trusting(url, user, password, None)
+    }
+
+    /// The same, trusted by certificates (PEM) beside the system's.
+    ///
+    /// # Errors
+    /// As [`Registry::new`]; [`Error::Registry`] if these are no certificates.
+    pub fn trusting(
+        url: &str,
+        user: &str,
+        password: Option<String>,
+        certificates: Option<&[u8]>,
+    ) -> Result<Self, Error> {
         let url = url.trim_end_matches('/').to_owned();
         let doing = "set up the registry's client";
         let mut builder = SrSettings::new_builder(url.clone());
@@ -43,12 +57,19 @@ impl Registry {
         if let Some((user, password)) = &credentials {
             builder.set_basic_authorization(user, password.as_deref());
         }
+        let trusted = certificates.map_or_else(|| Ok(Vec::new()), Certificate::from_pem_bundle);
+        let trusted = trusted.map_err(Error::registry("read the registry's certificates"))?;
+        let client = || {
+            trusted.iter().cloned().fold(
+                reqwest::Client::builder().timeout(PATIENCE),
+                reqwest::ClientBuilder::add_root_certificate,
+            )
+        };
         Ok(Self {
-            settings: builder.build().map_err(Error::registry(doing))?,
-            client: reqwest::Client::builder()
-                .timeout(PATIENCE)
-                .build()
+            settings: builder
+                .build_with(client())
                 .map_err(Error::registry(doing))?,
+            client: client().build().map_err(Error::registry(doing))?,
             url,
             credentials,
         })
