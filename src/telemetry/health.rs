@@ -42,6 +42,9 @@ impl Vitals {
     pub fn health(&self) -> Report {
         let (state, now) = (self.read(), Instant::now());
         let mut why = Vec::new();
+        if let Some(span) = self.longer(now, state.idle) {
+            why.push(format!("no engine has run for {span} s"));
+        }
         for (number, engine) in &state.engines {
             if let Some(span) = self.longer(now, Some(engine.turned)) {
                 why.push(format!("engine {number} has not come round for {span} s"));
@@ -241,13 +244,13 @@ mod tests {
         vitals.live(3);
         assert!(vitals.health().why[0].contains("engine 0 has not come round"));
         vitals.ended(0);
-        assert!(vitals.health().ok);
+        assert_eq!(vitals.health().why, ["no engine has run for 0 s"]);
     }
 
     #[test]
     fn nobody_is_ready_before_every_partition_is_restored() {
         let vitals = Vitals::new(Duration::ZERO);
-        assert!(!vitals.readiness().ok);
+        assert!(!vitals.readiness().ok && !vitals.health().ok);
         vitals.turned(0);
         assert!(vitals.readiness().why[0].contains("engine 0"));
         vitals.assigned(0, &[3]);

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) registry_silent: Option<Instant>,
     pub(super) counts: Counts,
     pub(super) clocks: BTreeMap<(Topic, i32), Ahead>,
+    /// Since when no engine has run.
+    pub(super) idle: Option<Instant>,
     /// When the backlog was last measured.
     pub(super) measured: Option<Instant>,
 }
@@ -142,7 +144,10 @@ impl Vitals {
     pub fn new(patience: Duration) -> Self {
         Self {
             patience,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                idle: Some(Instant::now()),
+                ..State::default()
+            }),
         }
     }
 
@@ -177,11 +182,12 @@ impl Vitals {
         state.forget(engine);
     }
 
-    /// An engine's thread has ended: nobody misses its turns.
+    /// An engine's thread has ended, and turns no more.
     pub fn ended(&self, engine: u16) {
         let mut state = self.state();
         state.forget(engine);
         state.engines.remove(&engine);
+        state.idle = state.engines.is_empty().then(Instant::now);
     }
 
     /// Restoring a partition has come this far.
@@ -345,6 +351,7 @@ impl Vitals {
 
 impl State {
     fn engine(&mut self, number: u16) -> &mut Engine {
+        self.idle = None;
         self.engines.entry(number).or_insert_with(|| Engine {
             turned: Instant::now(),
             member: false,
