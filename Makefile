@@ -5,7 +5,8 @@ export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help
 help:
-	@echo "make demo         play the examples on a real Kafka and registry, started here"
+	@echo "make demo         play a day at a bank in the terminal; for now what demo-kafka does"
+	@echo "make demo-kafka   play it on a real Kafka and registry, started here; KEEP=1 lets them run"
 	@echo "make test         format, lints and every test, on real parts started here"
 	@echo "make setup        install what these need of the system; they call it themselves"
 	@echo "make verify       the trust rule against golden files; GOLDEN=DIR takes them from there"
