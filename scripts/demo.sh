@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Plays a day at a bank on a real Kafka and schema registry, which it starts and stops.
-# Needs Rust; setup.sh sees to the rest of the system, and what is fetched beside it is kept in
-# $QUORATE_CACHE (default: .cache). ANSWER_IN and PACE are seconds: what agents have to answer, and
-# what lies between scenes.
+# Needs Rust; installs or names the rest, and fetches once into $QUORATE_CACHE (default: .cache).
+# ANSWER_IN and PACE are seconds: what agents have to answer at least, and what lies between scenes.
+# With KEEP set everything runs on at the end until Enter is pressed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -107,6 +107,8 @@ impl Hired {
         let mut hired = Self(Vec::new());
         for (agent, script) in SCRIPTS {
             let mut command = Command::new(python());
+            // What a client thinks of its own dependencies is not this test's concern.
+            command.env("PYTHONWARNINGS", "ignore");
             command.arg(root.join("examples/agents").join(script));
             command.arg(agent).arg(&opinions[agent]);
             let (bootstrap, registry) = (&parts.bootstrap, &parts.registry);

@@ -115,8 +115,7 @@ fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
 pub(crate) fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/python.sh");
-        let made = Command::new(script).output().unwrap();
+        let made = Command::new(script("python.sh")).output().unwrap();
         let complaint = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success(), "{complaint}");
         String::from_utf8(made.stdout).unwrap().trim().to_owned()
