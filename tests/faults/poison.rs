@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate::clock::{Clock as _, System};
 use quorate::engine::CONTROL_HEADER;
@@ -16,10 +17,10 @@ use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 use serde::Serialize;
 
-use super::{PARTITIONS, play, tell, until};
+use super::{PARTITIONS, play, tell, until, within};
 use crate::support::House;
 use crate::support::load::{self, Random};
-use crate::support::oracle::Log;
+use crate::support::oracle::{Decided, Log, Refused};
 use crate::support::records::{decision, id, proposal, report, response};
 
 const AGENTS: &str = r#"
@@ -62,7 +63,7 @@ struct Poisoner<'a> {
     random: &'a mut Random,
     log: Log,
     /// Where each piece of poison lies, and the code it must get.
-    laid: BTreeSet<(String, i32, Offset, String)>,
+    laid: BTreeSet<Refused>,
 }
 
 impl Poisoner<'_> {
@@ -120,9 +121,7 @@ impl Poisoner<'_> {
             let found = log.found();
             let decided = |id: &str, resolution: i32| {
                 let known = known(id);
-                let of = |d: &crate::support::oracle::Decided| {
-                    d.id == known && d.resolution == resolution
-                };
+                let of = |d: &Decided| d.id == known && d.resolution == resolution;
                 found.decided.keys().any(of)
             };
             decided(&closed, 1) && decided(&timed_out, 2) && decided(&escalated, 1)
@@ -351,11 +350,13 @@ fn one_record_of_every_reason_code_halts_nothing() {
         };
         let rounds = poisoner.prepare();
         poisoner.poison(&rounds);
-        let known = |refused: &BTreeSet<_>| {
-            let found = poisoner.log.found().refused;
-            refused.iter().all(|laid| found.contains_key(laid))
+        let missing = || -> Vec<Refused> {
+            let found = poisoner.log.letters();
+            let is_missing = |laid: &&Refused| !found.contains_key(*laid);
+            poisoner.laid.iter().filter(is_missing).cloned().collect()
         };
-        until(|| known(&poisoner.laid));
+        let all = within(Duration::from_secs(60), || missing() == [] as [Refused; 0]);
+        assert!(all, "not refused: {:?}", missing());
         // The traffic goes on.
         let outcomes = poisoner.log.count(Topic::Outcomes);
         until(|| poisoner.log.count(Topic::Outcomes) > outcomes + 100);

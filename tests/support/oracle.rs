@@ -274,18 +274,24 @@ impl Log {
         (0..partitions).map(of).sum()
     }
 
+    /// What was refused, and why.
+    pub(crate) fn letters(&self) -> BTreeMap<Refused, usize> {
+        let mut findings = Findings::default();
+        for partition in 0..self.partitions {
+            for stored in self.read(Topic::DeadLetters, partition).iter() {
+                findings.refuse(self.decode(stored));
+            }
+        }
+        findings.refused
+    }
+
     /// How many records were refused for a reason.
     pub(crate) fn refused(&self, reject: Reject) -> usize {
-        let letters = |partition| self.read(Topic::DeadLetters, partition);
-        let codes = (0..self.partitions).map(|partition| {
-            let letters = letters(partition);
-            let reason = |stored| self.decode::<DeadLetter>(stored).reason;
-            letters
-                .iter()
-                .filter(|stored| reason(stored) == reject.code())
-                .count()
-        });
-        codes.sum()
+        let letters = self.letters();
+        let of_reason = letters
+            .iter()
+            .filter(|((.., code), _)| code == reject.code());
+        of_reason.map(|(_, count)| count).sum()
     }
 
     fn rows(&self) -> Rows {
