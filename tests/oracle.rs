@@ -2,6 +2,7 @@
 //! finds nothing to differ; with a fault put into the program it finds that.
 
 use std::process::Command;
+use std::thread;
 
 use crate::support::history::History;
 use crate::support::load::Random;
@@ -26,6 +27,26 @@ fn audit(house: &House) -> (bool, String) {
     (ended.status.success(), said)
 }
 
+/// Faults of the rules that can be put into the program.
+const FAULTS: [&str; 12] = [
+    "caps-skipped",
+    "control-unchecked",
+    "half-life-ignored",
+    "late-counted",
+    "newest-trust",
+    "quorum-of-agents",
+    "revision-swapped",
+    "shortest-grant",
+    "suspended-counted",
+    "tie-unseen",
+    "veto-ignored",
+    "weight-rounded-up",
+];
+/// Rounds of the history in which a fault must be found.
+const ROUNDS_WITH_A_FAULT: usize = 500;
+/// How many of them go on at a time.
+const AT_A_TIME: usize = 7;
+
 fn number(name: &str) -> Option<usize> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
@@ -41,4 +62,38 @@ fn a_random_history_is_what_the_second_implementation_makes_of_it() {
     eprintln!("{appended:?}\n{said}");
     assert!(sound, "{said}");
     processor.stop();
+}
+
+#[test]
+fn a_fault_put_into_the_program_is_found_and_nothing_without_one() {
+    let mut random = Random::of_this_run("faulty");
+    let faults = FAULTS.map(Some).into_iter().chain([None]);
+    let histories: Vec<_> = faults.map(|fault| (fault, random.fork())).collect();
+    let mut mistaken = Vec::new();
+    for some in histories.chunks(AT_A_TIME) {
+        let found = thread::scope(|scope| {
+            let playing: Vec<_> = some
+                .iter()
+                .map(|(fault, random)| scope.spawn(|| finds(*fault, random.clone())))
+                .collect();
+            let found = playing.into_iter().map(|playing| playing.join().unwrap());
+            found.collect::<Vec<_>>()
+        });
+        let judged = some.iter().map(|(fault, _)| *fault).zip(found);
+        mistaken.extend(judged.filter(|(fault, found)| fault.is_some() != *found));
+    }
+    assert!(mistaken.is_empty(), "{mistaken:?}");
+}
+
+/// Whether anything is found in a history with this fault, or with none.
+fn finds(fault: Option<&str>, mut random: Random) -> bool {
+    let (house, history) = History::begin(2, &mut random);
+    let _processor = match fault {
+        Some(fault) => house.run_faulty("one", fault),
+        None => house.run(),
+    };
+    history.run(ROUNDS_WITH_A_FAULT, 50);
+    let (sound, said) = audit(&house);
+    eprintln!("{fault:?}:\n{said}");
+    !sound
 }

@@ -57,6 +57,8 @@ pub(crate) struct History {
     world: World,
     waiting: BTreeMap<(i64, u64), Entry>,
     scheduled: u64,
+    /// The last record of the table of agents.
+    agents_end: Offset,
     appended: Appended,
 }
 
@@ -89,6 +91,14 @@ impl History {
             random: random.fork(),
             waiting: BTreeMap::new(),
             scheduled: 0,
+            agents_end: Offset(
+                Reader::open(&connection)
+                    .unwrap()
+                    .ends(Topic::Agents, 0)
+                    .unwrap()
+                    .1
+                    - 1,
+            ),
             appended: Appended::default(),
         };
         (house, history)
@@ -208,25 +218,34 @@ impl History {
             .unwrap();
         let placed = self.operator.settle().unwrap();
         self.appended.moves += 1;
-        let mut control = change.control.unwrap_or_else(|| self.unfounded());
-        if control.table_offset == Offset(0) {
-            control.table_offset = Offset(placed[0].offset);
+        let offset = Offset(placed[0].offset);
+        if change.topic == Topic::Agents {
+            self.agents_end = offset;
         }
+        let control = match change.control {
+            Some(control) => Control {
+                table_offset: offset,
+                ..control
+            },
+            None => self.unfounded(),
+        };
         let at = now + self.random.within(0..600);
         self.order(at, &control);
     }
 
     /// An order that the table does not bear out, or that names nobody.
     fn unfounded(&mut self) -> Control {
-        let agent = self.world.voter(&mut self.random);
-        match self.random.within(0..4) {
+        let agent = self.world.active(&mut self.random);
+        let control = match self.random.within(0..6) {
             0 => world::control(None, None),
             1 => world::control(None, Some("pay")),
             2 => world::control(Some("nobody"), None),
-            _ => Control {
-                table_offset: Offset(1),
-                ..world::control(Some(&agent), None)
-            },
+            _ => world::control(Some(&agent), None),
+        };
+        let table_offset = self.agents_end;
+        Control {
+            table_offset,
+            ..control
         }
     }
 

@@ -52,6 +52,8 @@ pub(super) const DOMAINS: [&str; 20] = [
     "even.more",
     "elsewhere",
 ];
+/// How many are suspended at a time before one of them is taken back.
+const SUSPENDED_MAX: usize = 3;
 /// What an agent may be trusted with, more often much than nothing.
 const AUTHORITIES: [u32; 6] = [1_000_000, 1_000_000, 900_000, 666_667, 300_000, 0];
 
@@ -61,6 +63,7 @@ pub(super) const POLICIES: &str = r#"
 pattern = "pay"
 min_weight = 0.1
 half_life = 20
+veto_domains = ["legal"]
 deadline_min = "500 ms"
 deadline_default = "1500 ms"
 
@@ -245,14 +248,23 @@ impl World {
 
     /// How the tables move next.
     pub(super) fn change(&mut self, codec: &Codec) -> Change {
+        let suspended = |agent: &&Agent| agent.status == AgentStatus::Suspended;
+        let stopped = |policy: &&Policy| policy.mode == Mode::Suspended;
+        let stopped = self.policies.values().find(stopped).cloned();
+        if let Some(mut policy) = stopped.filter(|_| self.random.percent(60)) {
+            policy.mode = Mode::Live;
+            return self.enact(codec, policy);
+        }
+        if self.agents.values().filter(suspended).count() > SUSPENDED_MAX {
+            return self.resume(codec);
+        }
         match self.random.within(0..100) {
-            0..25 => self.grant(codec),
-            25..47 => self.suspend(codec),
-            47..65 => self.resume(codec),
-            65..72 => self.replace(codec),
-            72..78 => self.unsound(codec),
-            78..84 => self.suspend_pattern(codec),
-            84..86 => self.cover_the_rest(codec),
+            0..30 => self.grant(codec),
+            30..65 => self.suspend(codec),
+            65..70 => self.replace(codec),
+            70..76 => self.unsound(codec),
+            76..80 => self.suspend_pattern(codec),
+            80..82 => self.cover_the_rest(codec),
             _ => self.tune(codec),
         }
     }
@@ -357,12 +369,6 @@ impl World {
     }
 
     fn suspend_pattern(&mut self, codec: &Codec) -> Change {
-        let suspended = |policy: &&Policy| policy.mode == Mode::Suspended;
-        if let Some(policy) = self.policies.values().find(suspended) {
-            let mut policy = policy.clone();
-            policy.mode = Mode::Live;
-            return self.enact(codec, policy);
-        }
         let patterns: Vec<_> = self.policies.keys().cloned().collect();
         let mut policy = self.policies[self.random.one_of(&patterns)].clone();
         policy.mode = Mode::Suspended;
