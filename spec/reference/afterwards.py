@@ -217,8 +217,8 @@ class Afterwards:
             else:
                 del self.rounds[entry[1]]
                 self.put("tombstone", entry[1])
-        self.closed += awaited
-        heapq.heapify(self.closed)
+        for entry in awaited:
+            heapq.heappush(self.closed, entry)
 
     def waited_for(self):
         """The rounds that a decision or result in a queue is for."""

@@ -5,6 +5,7 @@ caller names the rounds that close early and by which response.
 """
 
 import heapq
+import itertools
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -99,7 +100,9 @@ class Partition(Afterwards):
         self.open_ones = {}
         self.dues = []  # a heap of (when a tier ends, proposal id)
         self.closed = []  # a heap of (when it is forgotten, proposal id)
-        self.waiting = []  # responses whose proposal is not known
+        self.waiting = {}  # {offset: response} of those whose proposal is not known
+        self.awaited = {}  # {proposal id: their offsets}
+        self.running = {}  # {proposer: deadlines} as far as `proposals` has not passed them
         self.queues = {"decisions": [], "results": []}
         self.controls = []
         self.offsets, self.passed = [], []  # offset and stream time of every responses record
@@ -168,9 +171,10 @@ class Partition(Afterwards):
             for round_ in sorted(due, key=lambda r: (r.deadline, r.pid)):
                 self.close(round_, record.offset, record.time, False)
         if record.topic == "proposals":
-            expired = [w for w in self.waiting if w.time + GRACE < record.time]
-            self.waiting = [w for w in self.waiting if w.time + GRACE >= record.time]
-            for response in expired:
+            waiting = self.waiting.values()
+            late = itertools.takewhile(lambda r: r.time + GRACE < record.time, waiting)
+            for response in list(late):
+                del self.waiting[response.offset]
                 self.refuse(response, "unknown_proposal")
 
     def decoded(self, record):
@@ -248,15 +252,10 @@ class Partition(Afterwards):
             raise Refused("deadline_passed")
         elif not policy["deadline_min"] <= deadline - now <= policy["deadline_max"]:
             raise Refused("deadline_bounds")
-        if self.running(proposal["proposer"], now) >= policy["max_open_per_proposer"]:
+        deadlines = self.running.get(proposal["proposer"], [])
+        if sum(passes >= now for passes in deadlines) >= policy["max_open_per_proposer"]:
             raise Refused("proposer_over_limit")
         return policy, deadline, pins
-
-    def running(self, proposer, now):
-        """A proposer's rounds whose deadline `proposals` has not passed: no race decides."""
-        return sum(
-            r.proposal["proposer"] == proposer and r.deadline >= now for r in self.rounds.values()
-        )
 
     def open(self, record, policy, deadline, pins):
         pid = record.body["proposal_id"]
@@ -276,10 +275,12 @@ class Partition(Afterwards):
         for control in self.controls:
             if control.time <= deadline:
                 obey(control.body, round_)
-        mine = [w for w in self.waiting if w.body["proposal_id"] == pid]
-        self.waiting = [w for w in self.waiting if w.body["proposal_id"] != pid]
-        for response in mine:
-            self.attempt(response, self.respond)
+        # Not those that closed by then: how far the responses are read must not decide.
+        running = self.running.get(record.body["proposer"], [])
+        self.running[record.body["proposer"]] = [d for d in running if d >= record.time] + [deadline]
+        for offset in self.awaited.pop(pid, []):
+            if offset in self.waiting:
+                self.attempt(self.waiting.pop(offset), self.respond)
         if round_.state == "OPEN" and self.times["responses"] > deadline:
             at = bisect_right(self.passed, deadline)
             self.close(round_, self.offsets[at], self.passed[at], False)
@@ -292,7 +293,8 @@ class Partition(Afterwards):
         if round_ is None:
             if record.time + GRACE < self.times["proposals"]:
                 raise Refused("unknown_proposal")
-            self.waiting.append(record)
+            self.waiting[record.offset] = record
+            self.awaited.setdefault(response["proposal_id"], []).append(record.offset)
             return
         number(response)
         agent = participant(round_.agents, response["agent_id"])

@@ -46,7 +46,7 @@ class Replay(Partition):
     def left(self):
         """What waits still: responses without a proposal, and what is not judged yet."""
         queued = [r for q in self.queues.values() for r in q if r.body is not None]
-        return self.waiting + queued
+        return [*self.waiting.values(), *queued]
 
 
 def stamped(records):
