@@ -92,8 +92,8 @@ impl Bench {
 
     fn responded(&self, mut partition: Partition, what: &str) -> Partition {
         let begun = Instant::now();
-        for (at, value) in self.responses.iter().enumerate() {
-            let id = &self.ids[at % self.ids.len()];
+        let ids = self.ids.iter().cycle();
+        for ((at, value), id) in self.responses.iter().enumerate().zip(ids) {
             let record = record(Topic::Responses, at.try_into().unwrap(), id, value);
             let outputs = partition.step(&self.tables, Input::Record(record)).unwrap();
             assert!(outputs.is_empty());

@@ -65,7 +65,12 @@ impl Processor<'_> {
         let ended: Vec<_> = thread::scope(|scope| {
             let engine = |number| {
                 let join = &join;
-                scope.spawn(move || self.engine(number, || join(number)))
+                scope.spawn(move || {
+                    // What ends one engine in the midst of its work ends the process, which is
+                    // started again; with an engine less it would only look well.
+                    let _others = StopIfPanicking(self.stop);
+                    self.engine(number, || join(number))
+                })
             };
             let engines: Vec<_> = (0..engines).map(engine).collect();
             engines.into_iter().map(ScopedJoinHandle::join).collect()
@@ -143,6 +148,17 @@ impl Processor<'_> {
             halted,
         };
         Member::new(join()?, orders)?.work()
+    }
+}
+
+/// Tells everybody to stop if the thread that holds it panics.
+struct StopIfPanicking<'a>(&'a AtomicBool);
+
+impl Drop for StopIfPanicking<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }
 
