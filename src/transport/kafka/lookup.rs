@@ -168,7 +168,10 @@ impl Lookup {
     fn unknown(&self, asked: Asked) -> Answer {
         let now = Instant::now();
         let mut all = self.asked();
-        let of_late = |state: &State| matches!(state, State::Refused(at) if now.duration_since(*at) < OF_LATE);
+        let of_late = |state: &State| match state {
+            State::Refused(at) => now.duration_since(*at) < OF_LATE,
+            _ => false,
+        };
         let refusals = u32::try_from(all.values().filter(|state| of_late(state)).count());
         let halvings = refusals.unwrap_or(u32::MAX).min(16);
         let (state, answer) = match all.get(&asked) {
