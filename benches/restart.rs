@@ -1,5 +1,5 @@
 //! What a restart costs an engine, apart from reading the log: rounds and responses a second, with
-//! and without snapshots, the index of closed rounds, and their bytes in memory.
+//! and without snapshots, and the index of closed rounds.
 //! `cargo bench --bench restart [ROUNDS]`, 200,000 unless said otherwise.
 #![expect(
     clippy::unwrap_used,
@@ -174,7 +174,6 @@ fn snapshots(partition: &Partition) -> Vec<Vec<u8>> {
 fn indexed(bench: &Bench, closed: &[Vec<u8>]) {
     let mut partition = bench.partition();
     partition.expect_index();
-    let before = resident();
     let begun = Instant::now();
     for value in closed {
         partition
@@ -184,18 +183,6 @@ fn indexed(bench: &Bench, closed: &[Vec<u8>]) {
     partition.indexed(&bench.tables).unwrap();
     let bytes = closed.iter().map(Vec::len).sum::<usize>() / closed.len();
     say(&format!("index rounds of {bytes} B"), closed.len(), begun);
-    let grown = resident().saturating_sub(before) / closed.len();
-    println!("a closed round in memory: {grown} B");
-}
-
-/// Bytes of memory the process holds.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = status
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0_usize) * 4_096
 }
 
 fn say(what: &str, count: usize, begun: Instant) {

@@ -220,7 +220,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = deserializer.deserialize_any(Octets)?;
+        let bytes = octets(deserializer)?;
         let bytes = <[u8; 32]>::try_from(bytes)
             .map_err(|bytes| de::Error::invalid_length(bytes.len(), &"32 bytes"))?;
         Ok(Self(bytes))
@@ -239,7 +239,16 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Octets).map(Self)
+        octets(deserializer).map(Self)
+    }
+}
+
+/// Reads bytes, or hexadecimal text where the format may have either.
+fn octets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    if deserializer.is_human_readable() {
+        deserializer.deserialize_any(Octets)
+    } else {
+        deserializer.deserialize_bytes(Octets)
     }
 }
 
