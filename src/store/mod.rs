@@ -1,7 +1,7 @@
 //! Where an engine keeps the rounds that have closed.
 //!
-//! A store is disposable: it holds what `acp.rounds` says and nothing else, and is filled from there
-//! again when it is lost. What is open or escalated is not its business.
+//! A store is disposable: it holds what `acp.rounds` says and nothing else, and is filled from
+//! there again when it is lost. What is open or escalated is not its business.
 
 mod memory;
 mod slim;
