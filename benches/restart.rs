@@ -93,8 +93,8 @@ impl Bench {
     fn responded(&self, mut partition: Partition, what: &str) -> Partition {
         let begun = Instant::now();
         let ids = self.ids.iter().cycle();
-        for ((at, value), id) in self.responses.iter().enumerate().zip(ids) {
-            let record = record(Topic::Responses, at.try_into().unwrap(), id, value);
+        for (at, (value, id)) in (0_i64..).zip(self.responses.iter().zip(ids)) {
+            let record = record(Topic::Responses, at, id, value);
             let outputs = partition.step(&self.tables, Input::Record(record)).unwrap();
             assert!(outputs.is_empty());
         }
