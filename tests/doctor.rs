@@ -269,7 +269,7 @@ fn a_transaction_that_hangs_is_named_until_it_ends() {
         "{said}"
     );
     assert!(
-        held[0].1.contains("kafka-transactions find-hanging"),
+        held[0].1.contains("kafka-transactions describe-producers"),
         "{said}"
     );
     producer.abort_transaction(patience).unwrap();

@@ -90,8 +90,9 @@ fn say_held(
             ends.high - ends.stable
         );
         let mend = format!(
-            "find it by `kafka-transactions find-hanging --topic {name} --partition {partition}` \
-             and end it by `kafka-transactions abort`; see who has a TransactionalId ACL"
+            "find where it starts by `kafka-transactions describe-producers --topic {name} \
+             --partition {partition}` and end it by `kafka-transactions abort`, as in \
+             docs/operations.md; see who has a TransactionalId ACL"
         );
         found.why(check, what, &mend);
     }
