@@ -296,3 +296,86 @@ fn a_check_without_a_registry_says_so_and_what_the_log_has() {
         "{check}"
     );
 }
+
+/// What a verb says with `--output json`, a value a line.
+fn in_json(house: &House, arguments: &[&str], input: &str) -> Vec<Value> {
+    let said = house.told(&[arguments, &["--output", "json"]].concat(), input);
+    let line = |line| serde_json::from_str(line).unwrap();
+    said.lines().map(line).collect()
+}
+
+#[test]
+fn what_is_written_is_said_to_machines_too() {
+    let house = House::bare();
+    let topics = in_json(&house, &["topics", "apply", "--partitions", "1"], "");
+    assert_eq!(topics.len(), Topic::ALL.len());
+    assert!(topics.iter().all(|line| line["change"] == "created"));
+    let schemas = in_json(&house, &["schemas", "register"], "");
+    assert_eq!(schemas.len(), Kind::ALL.len());
+    assert!(schemas.iter().all(|line| line["id"].is_i64()));
+    let agents = in_json(&house, &["agents", "apply", "-"], AGENTS);
+    assert_eq!(agents[0], json!({"key": "desk", "change": "written"}));
+    let policies = in_json(&house, &["policies", "apply", "-"], POLICIES);
+    let last = policies.last().unwrap();
+    assert_eq!(*last, json!({"key": "pay", "change": "written"}));
+    assert!(
+        policies[..policies.len() - 1]
+            .iter()
+            .all(|line| line["severity"].is_string())
+    );
+    let proposal = r#"{"proposer": "desk", "domain": "pay", "summary": "s", "rationale": "r",
+        "action": {"type": "pay", "subject": "it"}}"#;
+    let placed = in_json(&house, &["propose", "-", "--probability", "0.9"], proposal);
+    assert_eq!(placed[0]["offset"], 0, "{placed:?}");
+    let id = placed[0]["id"].as_str().unwrap();
+    let response = [
+        "respond",
+        "--proposal",
+        id,
+        "--agent",
+        "ada",
+        "--verdict",
+        "abstain",
+    ];
+    let placed = in_json(
+        &house,
+        &[&response[..], &["--probability", "0.6"]].concat(),
+        "",
+    );
+    assert!(placed[0]["topic"].as_str().unwrap().ends_with("responses"));
+    let digest = "0".repeat(64);
+    let decision = [
+        "decide",
+        "--proposal",
+        id,
+        "--package",
+        &digest,
+        "--reviewer",
+        "ada",
+    ];
+    let more = [
+        "--verdict",
+        "REJECT",
+        "--reason-code",
+        "no",
+        "--rationale",
+        "no",
+    ];
+    let placed = in_json(&house, &[&decision[..], &more].concat(), "");
+    assert!(placed[0]["topic"].as_str().unwrap().ends_with("decisions"));
+    let result = [
+        "report",
+        "--proposal",
+        id,
+        "--reporter",
+        "desk",
+        "--result",
+        "RIGHT",
+    ];
+    let placed = in_json(
+        &house,
+        &[&result[..], &["--basis", "OBSERVED"]].concat(),
+        "",
+    );
+    assert!(placed[0]["topic"].as_str().unwrap().ends_with("results"));
+}

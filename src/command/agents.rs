@@ -18,6 +18,9 @@ pub(super) enum Agents {
     Apply {
         /// TOML, `[[agent]]` an entry; `-` for standard input
         file: PathBuf,
+        /// Lines for people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
     },
     /// Show who is listed: the record in force of each, and its offset
     List {
@@ -30,20 +33,20 @@ pub(super) enum Agents {
 impl Agents {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
         match self {
-            Self::Apply { file } => apply(&file, config),
+            Self::Apply { file, output } => apply(&file, output, config),
             Self::List { output } => in_force::list(&Client::open(config)?, output, line),
         }
     }
 }
 
-fn apply(file: &Path, config: &Config) -> anyhow::Result<()> {
+fn apply(file: &Path, output: Output, config: &Config) -> anyhow::Result<()> {
     let text = super::input(file)?;
     let agents = files::agents(&text).with_context(|| format!("in `{}`", file.display()))?;
     let records = agents
         .into_iter()
         .map(|agent| (agent.agent_id.to_string(), agent))
         .collect();
-    client::print_applied(&Client::open(config)?.apply(records)?)?;
+    client::print_applied(&Client::open(config)?.apply(records)?, output)?;
     Ok(())
 }
 

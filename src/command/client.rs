@@ -8,8 +8,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use quorate_core::topic::Topic;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::Output;
 use crate::config::{Config, Given, Secret};
 use crate::transport::kafka::{
     Appended, Appender, Connection, Reader, Registry, Schemas, partitions,
@@ -152,16 +153,19 @@ impl Client {
 }
 
 /// Prints what applying did, a line each.
-pub(super) fn print_applied(applied: &[(String, bool)]) -> io::Result<()> {
+pub(super) fn print_applied(applied: &[(String, bool)], output: Output) -> io::Result<()> {
     for (key, changed) in applied {
         let change = if *changed { "written" } else { "unchanged" };
-        super::answer(&format!("{key}: {change}"))?;
+        super::answer(&match output {
+            Output::Text => format!("{key}: {change}"),
+            Output::Json => json!({ "key": key, "change": change }).to_string(),
+        })?;
     }
     Ok(())
 }
 
 /// Prints where a record lies: its id, then topic, partition and offset.
-pub(super) fn print_appended(id: &str, appended: &[Appended]) -> io::Result<()> {
+pub(super) fn print_appended(id: &str, appended: &[Appended], output: Output) -> io::Result<()> {
     for place in appended {
         let Appended {
             topic,
@@ -169,7 +173,15 @@ pub(super) fn print_appended(id: &str, appended: &[Appended]) -> io::Result<()> 
             offset,
             ..
         } = place;
-        super::answer(&format!("{id} {topic}/{partition}@{offset}"))?;
+        super::answer(&match output {
+            Output::Text => format!("{id} {topic}/{partition}@{offset}"),
+            Output::Json => {
+                let place = json!({
+                    "id": id, "topic": topic, "partition": partition, "offset": offset,
+                });
+                place.to_string()
+            }
+        })?;
     }
     Ok(())
 }
@@ -177,12 +189,13 @@ pub(super) fn print_appended(id: &str, appended: &[Appended]) -> io::Result<()> 
 /// Appends one record, and prints where it lies.
 pub(super) fn send<T: Record>(
     config: &Config,
+    output: Output,
     id: &str,
     key: &str,
     record: T,
 ) -> anyhow::Result<()> {
     let appended = Client::open(config)?.append(&[(key, record)])?;
-    print_appended(id, &appended)?;
+    print_appended(id, &appended, output)?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use quorate_core::lint::lint;
 use quorate_core::records::{Agent, Policy, TrustScore};
 use quorate_core::topic::Topic;
+use serde_json::json;
 
 use super::client::{self, Client};
 use super::lint::Lint;
@@ -22,6 +23,9 @@ pub(super) enum Policies {
     Apply {
         /// TOML, `[[policy]]` an entry; `-` for standard input
         file: PathBuf,
+        /// Lines for people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
     },
     /// Show the policies there are: the record in force of each pattern, and its offset
     List {
@@ -36,7 +40,7 @@ pub(super) enum Policies {
 impl Policies {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Apply { file } => apply(&file, config),
+            Self::Apply { file, output } => apply(&file, output, config),
             Self::List { output } => {
                 in_force::list(&Client::open(config)?, output, line)?;
                 Ok(ExitCode::SUCCESS)
@@ -46,7 +50,7 @@ impl Policies {
     }
 }
 
-fn apply(file: &Path, config: &Config) -> anyhow::Result<ExitCode> {
+fn apply(file: &Path, output: Output, config: &Config) -> anyhow::Result<ExitCode> {
     let text = super::input(file)?;
     let mut policies =
         files::policies(&text).with_context(|| format!("in `{}`", file.display()))?;
@@ -54,12 +58,12 @@ fn apply(file: &Path, config: &Config) -> anyhow::Result<ExitCode> {
         seal_policy(policy)?;
     }
     let client = Client::open(config)?;
-    print_findings(&client, &policies)?;
+    print_findings(&client, &policies, output)?;
     let records = policies
         .into_iter()
         .map(|policy| (policy.pattern.clone(), policy))
         .collect();
-    client::print_applied(&client.apply(records)?)?;
+    client::print_applied(&client.apply(records)?, output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -81,7 +85,7 @@ fn line(policy: &Policy) -> String {
 }
 
 /// Says of each policy what can and cannot be reached, with the electorate as it is.
-fn print_findings(client: &Client, policies: &[Policy]) -> anyhow::Result<()> {
+fn print_findings(client: &Client, policies: &[Policy], output: Output) -> anyhow::Result<()> {
     let agents: Vec<_> = client
         .table::<Agent>(Topic::Agents)?
         .into_values()
@@ -98,7 +102,13 @@ fn print_findings(client: &Client, policies: &[Policy]) -> anyhow::Result<()> {
     for policy in policies {
         for finding in lint(policy, &others, &agents, &scores) {
             let severity = format!("{:?}", finding.severity).to_lowercase();
-            super::answer(&format!("{}: {severity}: {}", policy.pattern, finding.text))?;
+            let (pattern, text) = (&policy.pattern, &finding.text);
+            super::answer(&match output {
+                Output::Text => format!("{pattern}: {severity}: {text}"),
+                Output::Json => {
+                    json!({ "key": pattern, "severity": severity, "text": text }).to_string()
+                }
+            })?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use quorate_core::records::Response;
 
+use super::Output;
 use super::client::{self, Draft};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
@@ -15,6 +16,9 @@ use crate::wire::json::from_value_strict;
 pub(super) struct Respond {
     /// JSON of the response; `-` for standard input
     file: Option<PathBuf>,
+    /// A line for people, or of JSON for machines
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
     /// The sender's id for it [default: made now]
     #[arg(long)]
     id: Option<String>,
@@ -66,6 +70,6 @@ impl Respond {
         let value = draft.into_value();
         let response: Response<'_> = from_value_strict(&value).context("not a response")?;
         let (id, key) = (response.response_id.clone(), response.proposal_id.clone());
-        client::send(config, &id, &key, response)
+        client::send(config, self.output, &id, &key, response)
     }
 }

@@ -7,17 +7,22 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use serde_json::json;
 
 use super::{Output, client};
 use crate::config::Config;
-use crate::transport::kafka::{self, Compared, Difference};
+use crate::transport::kafka::{self, Compared, Difference, Registered};
 use crate::wire::schemas;
 
 /// What to do with the schemas.
 #[derive(Debug, Subcommand)]
 pub(super) enum Schemas {
     /// Register every schema, fully compatible with all before it, and record its id on the log
-    Register,
+    Register {
+        /// Lines for people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
+    },
     /// Say whether this program, the log and the registry have the same schemas; 1 if not
     Check {
         /// A table for people, or a line of JSON a subject
@@ -34,7 +39,7 @@ pub(super) enum Schemas {
 impl Schemas {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Register => register(config)?,
+            Self::Register { output } => register(config, output)?,
             Self::Check { output } => return check(config, output),
             Self::Export { directory } => {
                 let cannot = || format!("cannot write to `{}`", directory.display());
@@ -47,20 +52,21 @@ impl Schemas {
     }
 }
 
-fn register(config: &Config) -> anyhow::Result<()> {
+fn register(config: &Config, output: Output) -> anyhow::Result<()> {
     let connection = client::connection(config)?;
     let registry = client::registry(config)?;
     let registering = kafka::register(&connection, &registry);
     for registered in client::runtime()?.block_on(registering)? {
-        let change = if registered.recorded {
-            "recorded"
-        } else {
-            "unchanged"
-        };
-        super::answer(&format!(
-            "{}: id {}, {change}",
-            registered.subject, registered.id
-        ))?;
+        let Registered {
+            subject,
+            id,
+            recorded,
+        } = registered;
+        let change = if recorded { "recorded" } else { "unchanged" };
+        super::answer(&match output {
+            Output::Text => format!("{subject}: id {id}, {change}"),
+            Output::Json => json!({ "subject": subject, "id": id, "change": change }).to_string(),
+        })?;
     }
     Ok(())
 }

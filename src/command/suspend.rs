@@ -11,6 +11,7 @@ use quorate_core::ids::Offset;
 use quorate_core::records::{Agent, AgentStatus, Control, Mode, Policy};
 use quorate_core::topic::Topic;
 
+use super::Output;
 use super::client::{self, Client};
 use super::in_force::{Placed, history, in_force};
 use crate::config::Config;
@@ -91,7 +92,7 @@ impl Suspend {
                 offset.0
             )
         })?;
-        client::print_appended(&control.control_id, &told)?;
+        client::print_appended(&control.control_id, &told, Output::Text)?;
         Ok(())
     }
 }
@@ -178,7 +179,7 @@ fn policy(client: &Client, pattern: &str) -> anyhow::Result<(Placed<Policy>, Opt
 /// Appends a record to its table, and waits for its offset.
 fn write<T: Record>(client: &Client, key: &str, record: T) -> anyhow::Result<Offset> {
     let appended = client.append(&[(key, record)])?;
-    client::print_appended(key, &appended)?;
+    client::print_appended(key, &appended, Output::Text)?;
     let place = appended.first().context("the brokers named no offset")?;
     Ok(Offset(place.offset))
 }

@@ -22,7 +22,13 @@ pub(super) enum Topics {
         output: Output,
     },
     /// Create what is missing and put right what differs; partitions are never changed
-    Apply(LaidOut),
+    Apply {
+        #[command(flatten)]
+        laid_out: LaidOut,
+        /// Lines for people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
+    },
     /// Say, as `kafka-acls` command lines, the least that each role must be allowed
     Acls(Acls),
 }
@@ -56,7 +62,7 @@ impl Topics {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self {
             Self::Plan { laid_out, output } => plan(&laid_out.layout(config)?, output, config),
-            Self::Apply(laid_out) => apply(&laid_out.layout(config)?, config),
+            Self::Apply { laid_out, output } => apply(&laid_out.layout(config)?, output, config),
             Self::Acls(acls) => {
                 acls.call(config)?;
                 Ok(ExitCode::SUCCESS)
@@ -87,11 +93,15 @@ fn line(connection: &Connection, planned: &Planned, output: Output) -> String {
     }
 }
 
-fn apply(layout: &Layout, config: &Config) -> anyhow::Result<ExitCode> {
+fn apply(layout: &Layout, output: Output, config: &Config) -> anyhow::Result<ExitCode> {
     let connection = client::connection(config)?;
     let applied = client::runtime()?.block_on(kafka::apply(&connection, layout))?;
     for (topic, change) in applied {
-        super::answer(&format!("{}: {change}", connection.topic(topic)))?;
+        let topic = connection.topic(topic);
+        super::answer(&match output {
+            Output::Text => format!("{topic}: {change}"),
+            Output::Json => json!({ "topic": topic, "change": change.to_string() }).to_string(),
+        })?;
     }
     Ok(ExitCode::SUCCESS)
 }
