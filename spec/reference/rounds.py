@@ -340,7 +340,7 @@ class Partition(Afterwards):
         round_.input_lost = self.has_lost(round_)
         changed = overturned(round_.case(), self.tried) if early else None
         if changed is not None:
-            raise AssertionError(f"`{round_.pid}` closed early, but for {changed}")
+            self.too_early(round_, changed)
         round_.decision = resolve.resolve(round_.case())
         escalated = round_.decision["status"] == "ESCALATED"
         round_.state = "ESCALATED" if escalated else "CLOSED"
@@ -354,6 +354,10 @@ class Partition(Afterwards):
         else:
             self.keep(round_)
         self.put_round(round_)
+
+    def too_early(self, round_, changed):
+        """A round closed early that somebody unheard could have changed."""
+        raise AssertionError(f"`{round_.pid}` closed early, but for {changed}")
 
     def has_lost(self, round_):
         """Whether what was lost, between two stream times, may have lain in a round's span."""

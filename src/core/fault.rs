@@ -33,6 +33,10 @@ pub enum Fault {
     NewestTrust = 11,
     /// A control record is obeyed without looking at the table.
     ControlUnchecked = 12,
+    /// A round that may close early does so at its second response.
+    EarlyTooSoon = 13,
+    /// Now and then a round is pinned to what the table of agents was before.
+    PinsGoBack = 14,
     /// Each start takes a transactional id of its own, and offsets are committed as by a stranger.
     FencingOff = 20,
     /// A producer is kept after a commit that may have been asked for twice.
@@ -57,6 +61,8 @@ const NAMES: &[(&str, Fault)] = &[
     ("half-life-ignored", Fault::HalfLifeIgnored),
     ("newest-trust", Fault::NewestTrust),
     ("control-unchecked", Fault::ControlUnchecked),
+    ("early-too-soon", Fault::EarlyTooSoon),
+    ("pins-go-back", Fault::PinsGoBack),
     ("fencing-off", Fault::FencingOff),
     ("producer-kept", Fault::ProducerKept),
     ("orphans-forgotten", Fault::OrphansForgotten),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quorate_core::electorate::Standing;
+use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{AgentId, Bytes, Digest, Millis, Offset, ProposalId, Timestamp};
 use quorate_core::limits::check_texts;
 use quorate_core::millionths::Millionths;
@@ -137,6 +138,9 @@ impl Partition {
             agent,
         } = admitted;
         self.pins = tables.pins();
+        if fault::is_on(Fault::PinsGoBack) && record.offset.0 % 16 == 7 {
+            self.pins.agents.0 -= 1;
+        }
         let opening = Opening {
             proposal_offset: record.offset,
             proposal_time: self.time(Topic::Proposals),

@@ -467,7 +467,7 @@ impl History {
             (ResultKind::Wrong, ResultKind::Right)
         };
         let kinds = [likely, likely, likely, unlikely, ResultKind::Unknown];
-        let mut at = said.deadline + self.random.within(-100..3_500);
+        let mut at = said.deadline + self.random.within(-100..2_000);
         let mut named = None;
         loop {
             let result_id = self.word();

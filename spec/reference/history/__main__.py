@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from .audit import TrustAudit, audited
 from .topics import opened
 
-PATIENCE = 240
+PATIENCE = 600
 SHOWN = 20
 
 
@@ -30,7 +30,8 @@ def main(bootstrap, prefix, quiet="0"):
     trust = TrustAudit(topics, partitions).run(updates)
     forwards = sum((found.forwards for found in findings), Counter())
     forwarded = sum((found.forwarded for found in findings), Counter())
-    trust.same("forwards", forwards, forwarded)
+    # Whoever forwarded one and died before saying so has forwarded it again, which is harmless.
+    trust.same("forwards", forwards, Counter(set(forwarded)))
     return tell([*findings, trust])
 
 

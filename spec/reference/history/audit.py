@@ -68,6 +68,8 @@ class Audit:
             chosen(openings, letters),
         )
         replay.run(inputs, self.early(outcomes))
+        self.findings.broken += [f"early closes: {x}" for x in replay.results.get("too_early", [])]
+        self.deadlines(openings, replay)
         self.compare_outcomes(replay, outcomes, openings)
         self.compare_rest(replay, published, openings, letters, inputs)
         return self.findings
@@ -127,6 +129,13 @@ class Audit:
             self.findings.check("pins", fits, f"{pid}: {pins} after {before}, of {ends}")
             before = pins
 
+    def deadlines(self, openings, replay):
+        """A default deadline counts from what was a time of the responses when it was given."""
+        times = {0, *replay.passed}
+        for pid, opening in openings.items():
+            time = opening["responses_time"]
+            self.findings.check("times of openings", time in times, f"{pid}: {time}")
+
     def compare_outcomes(self, replay, outcomes, openings):
         expected = {(o["proposal_id"], o["resolution"]): o for o in replay.results.get("outcome", [])}
         for key in outcomes.keys() - expected.keys():
@@ -151,7 +160,8 @@ class Audit:
         expected |= {"proposal_time": round_.time, "partition": self.partition}
         differ = differences(expected, {name: found[name] for name in expected})
         self.findings.check("coordinates", not differ, f"{key}: {'; '.join(differ)}")
-        committed = opening is not None and opening["pins"] == found["pins"]
+        chosen = ("pins", "deadline", "proposal_offset", "proposal_time")
+        committed = opening is not None and all(opening[name] == found[name] for name in chosen)
         self.findings.check("pins committed", committed, f"{key}: opened as {opening}")
 
     def compare_rest(self, replay, published, openings, letters, inputs):
@@ -161,6 +171,11 @@ class Audit:
         found = Counter((x["topic"], x["offset"], x["reason"]) for x in letters)
         self.findings.same("dead letters", refused, found)
         self.findings.codes.update(x["reason"] for x in letters)
+        lay = {(x.topic, x.offset): (x.key, x.raw) for records in inputs for x in records}
+        for letter in letters:
+            place = (letter["topic"], letter["offset"])
+            kept = lay.get(place) == (letter["key"], letter["value"])
+            self.findings.check("bytes of dead letters", kept, place)
         asked = Counter(said(x, ASKED) for x in replay.results.get("escalation", []))
         packages = (self.body("DecisionPackage", x) for x in published["escalations"])
         self.findings.same("packages", asked, Counter(asked_of(x) for x in packages))

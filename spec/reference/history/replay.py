@@ -26,6 +26,9 @@ class Replay(Partition):
         last = (self.tables.pins(), self.times["responses"])
         return self.chosen.get(record.offset, last)
 
+    def too_early(self, round_, changed):
+        self.put("too_early", f"`{round_.pid}`, but for {changed}")
+
     def put(self, kind, value):
         self.results.setdefault(kind, []).append(value)
 

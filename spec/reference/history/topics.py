@@ -31,8 +31,9 @@ class Stored:
     offset: int
     timestamp: int
     key: bytes | None
-    value: bytes | None
+    value: bytes | None  # in single-object framing
     headers: dict
+    raw: bytes | None  # the value as it lay
 
     def control(self):
         return "acp-control" in self.headers
@@ -86,11 +87,11 @@ class Topics:
         if kind != TIMESTAMP_LOG_APPEND_TIME and place[0] != "rounds":
             raise ValueError(f"`{place[0]}` does not take its time from the broker")
         headers = dict(message.headers() or [])
-        value = message.value()
+        value = raw = message.value()
         if value is not None:
             kind = "Control" if "acp-control" in headers else KIND[place[0]]
             value = self.framed(kind, place[0], value)
-        return Stored(*place, message.offset(), when, message.key(), value, headers)
+        return Stored(*place, message.offset(), when, message.key(), value, headers, raw)
 
     def framed(self, kind, topic, value):
         """A value in single-object framing, if the registry's id in it is one of ours."""

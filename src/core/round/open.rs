@@ -312,6 +312,9 @@ impl OpenRound {
         if !self.policy.early_close {
             return false;
         }
+        if fault::is_on(Fault::EarlyTooSoon) {
+            return self.heard.len() > 1;
+        }
         let voices = self.voices();
         // A suspended agent may still answer, and its answer bears on whether it mattered.
         early::settled_early(&self.case(&voices), self.unheard.values())
