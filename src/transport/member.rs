@@ -275,7 +275,8 @@ impl<'a, L: Log> Member<'a, L> {
             return self.forward(own, forward);
         }
         let encoded = output.encode(self.orders.codec);
-        let value = encoded.map_err(Error::codec(format!("a record for {}", output.topic())))?;
+        let unfit = |why| Error::codec(format!("a record for {}", output.topic()))(why);
+        let value = encoded.map_err(unfit)?;
         let trace = output.traceparent().map(str::as_bytes);
         let headers: Vec<_> = trace.iter().map(|trace| ("traceparent", *trace)).collect();
         self.log.put(&Entry {

@@ -128,16 +128,13 @@ impl Appender {
         value: Option<&[u8]>,
         headers: &[(&str, &[u8])],
     ) -> Result<(), Error> {
-        let name = self.connection.topic(topic);
+        let name = self.connection.name(topic);
         if self.producer.in_flight_count() == 0 {
             let since = &self.producer.context().since;
             since.store(System.now().0, Ordering::Relaxed);
         }
-        send(
-            &self.producer,
-            record(&name, partition, key, value, headers),
-        )
-        .map_err(Error::kafka(format!("append to `{name}`")))
+        send(&self.producer, record(name, partition, key, value, headers))
+            .map_err(|error| Error::kafka(format!("append to `{name}`"))(error))
     }
 
     /// Whether something handed over has not been answered for.

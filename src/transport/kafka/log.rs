@@ -373,9 +373,8 @@ impl Log for Membership {
     }
 
     fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        let topic = self.group.connection.topic(entry.topic);
         self.transaction.append(
-            &topic,
+            self.group.connection.name(entry.topic),
             entry.partition,
             entry.key,
             entry.value,

@@ -81,7 +81,7 @@ impl Transaction {
             &self.producer,
             record(topic, partition, key, value, headers),
         );
-        sent.map_err(Error::kafka(format!("append to `{topic}`")))
+        sent.map_err(|error| Error::kafka(format!("append to `{topic}`"))(error))
     }
 
     /// Commits what was appended, with the positions it was read up to.
