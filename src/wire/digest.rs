@@ -5,6 +5,7 @@ use quorate_core::records::Policy;
 use serde_avro_fast::ser::SerializerConfig;
 use sha2::{Digest as _, Sha256};
 
+use super::codec::USUAL;
 use super::{Datum, Error};
 
 /// The digest of bytes.
@@ -18,7 +19,7 @@ pub(super) fn sha256(bytes: &[u8]) -> Digest {
 /// # Errors
 /// [`Error::Malformed`] if the record does not fit its schema, which none of ours does.
 pub fn digest_of<T: Datum>(record: &T) -> Result<Digest, Error> {
-    Ok(sha256(&datum(record, Vec::new())?))
+    Ok(sha256(&datum(record, Vec::with_capacity(USUAL))?))
 }
 
 /// Appends a record's datum by the built-in schema.
