@@ -1,5 +1,6 @@
 //! A round while responses are taken.
 
+use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -233,6 +234,10 @@ impl OpenRound {
 
     /// Whether another agent's ballot fits; one that has a seat by a response always does.
     fn has_room(&self, agent: &AgentId, standing: &Standing) -> Result<(), Reject> {
+        // Most rounds never come near a limit, and need not be searched to know it.
+        if self.seats.len() < QUALIFIED_MAX.min(OBSERVERS_MAX) {
+            return Ok(());
+        }
         if self.seats.get(agent).is_some_and(|seat| !seat.is_proposal) {
             return Ok(());
         }
@@ -245,9 +250,6 @@ impl OpenRound {
         } else {
             OBSERVERS_MAX
         };
-        if self.seats.len() < limit {
-            return Ok(());
-        }
         let responded = self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
         let taken = responded
             .filter(|(id, seat)| counts(id, &seat.standing) == qualified)
@@ -262,16 +264,18 @@ impl OpenRound {
     fn take(&mut self, agent: AgentId, standing: Arc<Standing>, said: Said) {
         self.heard.insert(said.digest);
         self.unheard.remove(&agent);
-        let Some(seat) = self.seats.get_mut(&agent) else {
-            let seat = Seat {
-                standing,
-                said,
-                is_proposal: false,
-                superseded: Vec::new(),
-                further: 0,
-            };
-            self.seats.insert(agent, seat);
-            return;
+        let seat = match self.seats.entry(agent) {
+            Entry::Occupied(seat) => seat.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(Seat {
+                    standing,
+                    said,
+                    is_proposal: false,
+                    superseded: Vec::new(),
+                    further: 0,
+                });
+                return;
+            }
         };
         if seat.is_proposal {
             seat.is_proposal = false;
