@@ -11,7 +11,7 @@ help:
 	@echo "make setup        install what these need of the system; they call it themselves"
 	@echo "make verify       the trust rule against golden files; GOLDEN=DIR takes them from there"
 	@echo "make check        docs and licences, beyond what make test does"
-	@echo "make bench        what the parts cost"
+	@echo "make bench        what the parts cost, and a processor on a broker; SMALL=1 is quick"
 	@echo "make soak         every fault many times over; writes docs/reliability.md"
 	@echo "make miri         the core's unit tests under Miri"
 	@echo "make fuzz         every fuzz target; SECONDS_EACH=600"
@@ -60,7 +60,7 @@ check:
 
 .PHONY: bench
 bench: setup
-	cargo bench --locked
+	@scripts/bench.sh
 
 .PHONY: soak
 soak:

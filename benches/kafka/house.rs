@@ -67,7 +67,15 @@ impl<'a> House<'a> {
         let mut command = self.command();
         let engines = engines.to_string();
         command.args(["run", "--instance", "bench", "--engines", &engines]);
-        Processor(command.spawn().unwrap())
+        let child = command.spawn().unwrap();
+        // However this process ends, the processor goes with it.
+        let guard = Command::new("sh")
+            .args(["-c", &format!("read -r done || kill -9 {}", child.id())])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Processor { child, guard }
     }
 
     /// A connection as the product makes it.
@@ -107,25 +115,27 @@ impl Drop for House<'_> {
 
 /// A processor that runs until it is let go.
 #[derive(Debug)]
-pub(crate) struct Processor(Child);
+pub(crate) struct Processor {
+    child: Child,
+    guard: Child,
+}
 
 impl Processor {
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Kills it where it stands.
-    pub(crate) fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.child.id()
     }
 }
 
 impl Drop for Processor {
+    /// Kills it where it stands.
     fn drop(&mut self) {
-        // It may have been killed and waited for already.
-        let _gone = self.0.kill();
-        let _waited = self.0.wait();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        // Told that all is done: the number may be somebody else's by now.
+        let mut told = self.guard.stdin.take().unwrap();
+        told.write_all(b"done\n").unwrap();
+        drop(told);
+        self.guard.wait().unwrap();
     }
 }

@@ -16,8 +16,17 @@ pub(crate) fn cpu(process: u32) -> f64 {
 
 /// The most memory a process had resident so far, in megabytes.
 pub(crate) fn peak(process: u32) -> f64 {
+    status(process, "VmHWM:")
+}
+
+/// The memory a process has resident, in megabytes.
+pub(crate) fn resident(process: u32) -> f64 {
+    status(process, "VmRSS:")
+}
+
+fn status(process: u32, field: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
     kilobytes.map_or(0.0, |kilobytes: f64| kilobytes / 1024.0)
 }

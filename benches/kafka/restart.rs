@@ -44,7 +44,7 @@ pub(crate) fn ours(parts: &Parts, sizes: &Sizes) -> Run {
     let ends = progress.ends();
     let before = progress.wait("before the kill", |now| reached(now, &ends));
     let peak = meter::peak(processor.id());
-    processor.kill();
+    drop(processor);
     let killed = Instant::now();
     let processor = house.run(sizes.engines);
     let rest = Plan {

@@ -1,0 +1,130 @@
+//! What an engine takes for a response when nothing else is in its way: rounds of eight answers,
+//! ten thousand open at a time, stepped, closed and encoded. `cargo bench --bench engine`.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot run should stop")]
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
+#[expect(dead_code, reason = "the bench on a broker measures more")]
+#[path = "kafka/meter.rs"]
+mod meter;
+#[path = "kafka/rounds.rs"]
+mod rounds;
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use quorate::engine::{Config, Headers, Input, Partition, Record, Tables};
+use quorate::wire::{Codec, Kind, files, seal_policy};
+use quorate_core::ids::{Offset, Timestamp};
+use quorate_core::topic::Topic;
+
+use rounds::{Numbers, Round};
+
+const ROUNDS: i64 = 40_000;
+const PER: u64 = 8;
+/// Rounds are proposed one a millisecond and open for so long.
+const DEADLINE: i64 = 10_000;
+const NOW: i64 = 1_790_000_000_000;
+
+/// A record before it is appended: by time, then as it was made.
+type Log = BTreeMap<(i64, u64), (Topic, String, Vec<u8>)>;
+
+fn main() {
+    let kinds = Kind::ALL.iter().zip(1..);
+    let codec = Arc::new(Codec::confluent(kinds.map(|(kind, id)| (*kind, id))));
+    let tables = tables(&codec);
+    let log = log(&codec);
+    let config = Config {
+        partition: 0,
+        partitions: 1,
+    };
+    let before = meter::resident(std::process::id());
+    let mut engine = Partition::new(config, Arc::clone(&codec));
+    let mut next = [0, 0];
+    let (mut outputs, mut bytes) = (0, 0);
+    let began = meter::cpu(std::process::id());
+    for ((time, _), (topic, key, value)) in &log {
+        let next = next
+            .get_mut(usize::from(*topic == Topic::Responses))
+            .unwrap();
+        let record = Record {
+            topic: *topic,
+            offset: Offset(*next),
+            timestamp: Timestamp(*time),
+            key: Some(key.as_bytes()),
+            value: Some(value),
+            headers: Headers::default(),
+        };
+        *next += 1;
+        for output in engine.step(&tables, Input::Record(record)).unwrap() {
+            outputs += 1;
+            bytes += output
+                .encode(&codec)
+                .unwrap()
+                .map_or(0, |value| value.len());
+            black_box(output.key());
+        }
+    }
+    let took = meter::cpu(std::process::id()) - began;
+    let responses = (ROUNDS.unsigned_abs() * PER) as f64;
+    println!(
+        "engine: {:.2} CPU µs a response, {:.2} outputs of {:.0} bytes a round, {:.0} MB kept",
+        took * 1e6 / responses,
+        f64::from(outputs) / ROUNDS as f64,
+        bytes as f64 / f64::from(outputs),
+        meter::resident(std::process::id()) - before,
+    );
+}
+
+fn tables(codec: &Codec) -> Tables {
+    let mut tables = Tables::default();
+    let at = Timestamp(NOW - 1);
+    for (offset, agent) in (0..).zip(files::agents(&rounds::agents()).unwrap()) {
+        let (key, value) = (agent.agent_id.to_string(), codec.encode(&agent).unwrap());
+        let (key, value) = (Some(key.as_bytes()), Some(&*value));
+        tables
+            .apply(codec, Topic::Agents, Offset(offset), at, key, value)
+            .unwrap();
+    }
+    for (offset, mut policy) in (0..).zip(files::policies(&rounds::policies()).unwrap()) {
+        seal_policy(&mut policy).unwrap();
+        let value = codec.encode(&policy).unwrap();
+        let (key, value) = (Some(policy.pattern.as_bytes()), Some(&*value));
+        tables
+            .apply(codec, Topic::Policies, Offset(offset), at, key, value)
+            .unwrap();
+    }
+    tables
+}
+
+fn log(codec: &Codec) -> Log {
+    let mut log = Log::new();
+    let mut dice = Numbers(42);
+    let mut made = 0;
+    let mut add = |time: i64, topic, key: &str, value| {
+        made += 1;
+        log.insert((time, made), (topic, key.to_owned(), value));
+    };
+    for number in 0..ROUNDS {
+        let at = Timestamp(NOW + number);
+        let round = Round {
+            run: 7,
+            number: number.unsigned_abs(),
+            at,
+        };
+        let id = round.id().to_string();
+        let proposal = round.proposal(id.clone(), Timestamp(at.0 + DEADLINE));
+        add(
+            at.0,
+            Topic::Proposals,
+            &id,
+            codec.encode(&proposal).unwrap(),
+        );
+        for answer in 0..PER {
+            let delay = i64::try_from(1 + dice.below(DEADLINE.unsigned_abs() - 1)).unwrap();
+            let value = codec.encode(&round.response(&id, answer)).unwrap();
+            add(at.0 + delay, Topic::Responses, &id, value);
+        }
+    }
+    log
+}
