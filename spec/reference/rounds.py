@@ -276,8 +276,9 @@ class Partition(Afterwards):
             if control.time <= deadline:
                 obey(control.body, round_)
         # Not those that closed by then: how far the responses are read must not decide.
-        running = self.running.get(record.body["proposer"], [])
-        self.running[record.body["proposer"]] = [d for d in running if d >= record.time] + [deadline]
+        proposer = record.body["proposer"]
+        running = [d for d in self.running.get(proposer, []) if d >= record.time]
+        self.running[proposer] = [*running, deadline]
         for offset in self.awaited.pop(pid, []):
             if offset in self.waiting:
                 self.attempt(self.waiting.pop(offset), self.respond)
@@ -296,12 +297,12 @@ class Partition(Afterwards):
             self.waiting[record.offset] = record
             self.awaited.setdefault(response["proposal_id"], []).append(record.offset)
             return
+        if record.time + GRACE < round_.time:
+            raise Refused("unknown_proposal")
         number(response)
         agent = participant(round_.agents, response["agent_id"])
         if response["verdict"] == "CHALLENGE" and not response["reasoning"].strip():
             raise Refused("reasoning_missing")
-        if record.time + GRACE < round_.time:
-            raise Refused("unknown_proposal")
         if round_.state != "OPEN" or record.time > round_.deadline:
             raise Refused("forwarded_late" if record.forwarded else "round_closed")
         if response["proposal_digest"] not in (None, round_.digest):

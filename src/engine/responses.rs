@@ -5,7 +5,7 @@ use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
 use quorate_core::limits::{check_evidence, check_texts};
 use quorate_core::records::{Agent, AgentStatus, Control, Mode, Opening, Policy, Response};
 use quorate_core::reject::Reject;
-use quorate_core::round::{Heard, ORPHAN_GRACE, check_speaker, check_time, late};
+use quorate_core::round::{Heard, ORPHAN_GRACE, check_grace, check_speaker, check_time, late};
 use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output, Record};
@@ -241,6 +241,7 @@ fn hear_ended(
     opening: &Opening,
     at: Timestamp,
 ) -> Result<Heard, Reject> {
+    check_grace(opening, at)?;
     let agent = tables.agent(&response.agent_id, opening.pins.agents);
     check_speaker(response, agent.map(|agent| &**agent))?;
     check_time(opening, at)?;

@@ -16,7 +16,9 @@ mod settlement;
 mod snapshot;
 
 pub use escalation::{Decided, TIERS_MAX, TimedOut, decide, due, second_part, time_out};
-pub use open::{Heard, OpenRound, Said, check_proposer, check_speaker, check_time, late};
+pub use open::{
+    Heard, OpenRound, Said, check_grace, check_proposer, check_speaker, check_time, late,
+};
 pub use settlement::{Reported, must_wait, reporter_allowed, settle};
 
 use crate::ids::{Millis, Timestamp};

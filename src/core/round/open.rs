@@ -118,14 +118,23 @@ pub fn check_speaker<'a>(
     Ok((agent, confidence))
 }
 
-/// Whether a response of that stream time is neither too early for its proposal nor late.
+/// Whether a response of that stream time is not too early for its proposal. Asked before anything
+/// else: read before its proposal, it would have been refused without a look at who sent it.
 ///
 /// # Errors
-/// [`Reject::UnknownProposal`], then [`Reject::RoundClosed`].
-pub fn check_time(opening: &Opening, at: Timestamp) -> Result<(), Reject> {
+/// [`Reject::UnknownProposal`].
+pub fn check_grace(opening: &Opening, at: Timestamp) -> Result<(), Reject> {
     if opening.proposal_time > at.plus(ORPHAN_GRACE) {
         return Err(Reject::UnknownProposal);
     }
+    Ok(())
+}
+
+/// Whether a response of that stream time is in time.
+///
+/// # Errors
+/// [`Reject::RoundClosed`].
+pub fn check_time(opening: &Opening, at: Timestamp) -> Result<(), Reject> {
     if late(at) > opening.deadline {
         return Err(Reject::RoundClosed);
     }
@@ -208,6 +217,7 @@ impl OpenRound {
         agent: Option<&Agent>,
         standing: impl FnOnce(&Agent, &str, &Policy) -> Standing,
     ) -> Result<Heard, Reject> {
+        check_grace(&self.opening, at)?;
         let (agent, confidence) = check_speaker(response, agent)?;
         check_time(&self.opening, at)?;
         if response
