@@ -281,7 +281,7 @@ impl History {
         }
         let proposer = match self.random.within(0..100) {
             0 => "nobody".to_owned(),
-            1..6 => "a0".to_owned(),
+            1..6 => "busy".to_owned(),
             6..9 => self.world.voter(&mut self.random),
             _ => self.world.active(&mut self.random),
         };

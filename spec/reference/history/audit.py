@@ -137,7 +137,8 @@ class Audit:
             self.findings.check("times of openings", time in times, f"{pid}: {time}")
 
     def compare_outcomes(self, replay, outcomes, openings):
-        expected = {(o["proposal_id"], o["resolution"]): o for o in replay.results.get("outcome", [])}
+        made = replay.results.get("outcome", [])
+        expected = {(o["proposal_id"], o["resolution"]): o for o in made}
         for key in outcomes.keys() - expected.keys():
             self.findings.broken.append(f"outcomes not to be: {key}")
         for key, outcome in expected.items():

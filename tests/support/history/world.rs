@@ -106,7 +106,7 @@ decision_deadline = "2 s"
 action_types = ["act", "grant"]
 deadline_min = "500 ms"
 deadline_default = "1500 ms"
-max_open_per_proposer = 3
+max_open_per_proposer = 6
 approvals_needed = { MEDIUM = 2 }
 
 [[policy.stakes_floor]]
@@ -134,9 +134,18 @@ deadline_min = "500 ms"
 deadline_default = "1500 ms"
 "#;
 
+/// One that proposes more than it may, and is never suspended.
+const BUSY: &str = r#"
+[[agent]]
+agent_id = "busy"
+principal = "p0"
+domains = [{ domain = "loan", authority = 0.9 }]
+
+"#;
+
 /// The agents at first, as `agents apply` takes them.
 pub(super) fn agents(random: &mut Random) -> String {
-    let mut text = String::new();
+    let mut text = String::from(BUSY);
     for number in 0..VOTERS {
         let principal = number % 8;
         write!(text, "[[agent]]\nagent_id = \"a{number}\"\n").unwrap();
@@ -154,7 +163,8 @@ pub(super) fn agents(random: &mut Random) -> String {
             text,
             "[[agent]]\nagent_id = \"h{number}\"\nkind = \"HUMAN\"\nprincipal = \"{principal}\"\n\
              reviews = [{{ domain = \"*\", up_to_stakes = \"{}\" }}]\n\n\
-             [[agent]]\nagent_id = \"r{number}\"\nkind = \"REPORTER\"\nprincipal = \"{principal}\"\n",
+             [[agent]]\nagent_id = \"r{number}\"\nkind = \"REPORTER\"\n\
+             principal = \"{principal}\"\n",
             random.one_of(&["CRITICAL", "CRITICAL", "MEDIUM"]),
         )
         .unwrap();
@@ -196,6 +206,8 @@ pub(super) struct World {
     agents: BTreeMap<String, Agent>,
     policies: BTreeMap<String, Policy>,
     replaced: usize,
+    /// In which mode a suspended policy was before.
+    before: BTreeMap<String, Mode>,
 }
 
 impl World {
@@ -212,6 +224,7 @@ impl World {
                 .collect(),
             policies: policies.map(|p| (p.pattern.clone(), p)).collect(),
             replaced: 0,
+            before: BTreeMap::new(),
         }
     }
 
@@ -252,7 +265,7 @@ impl World {
         let stopped = |policy: &&Policy| policy.mode == Mode::Suspended;
         let stopped = self.policies.values().find(stopped).cloned();
         if let Some(mut policy) = stopped.filter(|_| self.random.percent(60)) {
-            policy.mode = Mode::Live;
+            policy.mode = self.before[&policy.pattern];
             return self.enact(codec, policy);
         }
         if self.agents.values().filter(suspended).count() > SUSPENDED_MAX {
@@ -371,7 +384,10 @@ impl World {
     fn suspend_pattern(&mut self, codec: &Codec) -> Change {
         let patterns: Vec<_> = self.policies.keys().cloned().collect();
         let mut policy = self.policies[self.random.one_of(&patterns)].clone();
-        policy.mode = Mode::Suspended;
+        let mode = std::mem::replace(&mut policy.mode, Mode::Suspended);
+        if mode != Mode::Suspended {
+            self.before.insert(policy.pattern.clone(), mode);
+        }
         let pattern = policy.pattern.clone();
         let mut change = self.enact(codec, policy);
         change.control = Some(control(None, Some(&pattern)));
