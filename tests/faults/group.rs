@@ -53,18 +53,16 @@ impl<'a> Group<'a> {
         self.consumer().committed_offsets(list, PATIENCE).unwrap()
     }
 
+    /// Deletes the group, once nobody is in it any more.
     fn delete(&self) {
         let admin: AdminClient<DefaultClientContext> = self.config.create().unwrap();
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let names = [self.name.as_str()];
-        let deleted = runtime
-            .unwrap()
-            .block_on(admin.delete_groups(&names, &options));
-        deleted
-            .unwrap()
-            .into_iter()
-            .for_each(|group| drop(group.unwrap()));
+        let (runtime, names) = (runtime.unwrap(), [self.name.as_str()]);
+        until(|| {
+            let deleted = runtime.block_on(admin.delete_groups(&names, &options));
+            deleted.unwrap().iter().all(Result::is_ok)
+        });
     }
 
     fn restore(&self, backup: &TopicPartitionList) {

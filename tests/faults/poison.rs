@@ -31,6 +31,11 @@ domains = [{ domain = "pay", authority = 1.0 }]
 
 [[agent]]
 agent_id = "busy"
+
+[[agent]]
+agent_id = "vera"
+kind = "HUMAN"
+reviews = [{ domain = "calm", up_to_stakes = "CRITICAL" }]
 "#;
 
 const POLICIES: &str = r#"
@@ -38,6 +43,9 @@ const POLICIES: &str = r#"
 pattern = "tight"
 action_types = ["payment.release"]
 max_open_per_proposer = 1
+
+[[policy]]
+pattern = "calm"
 
 [[policy]]
 pattern = "quick"
@@ -112,7 +120,7 @@ impl Poisoner<'_> {
             let value = self.encode(&response(&closed, agent, Verdict::Endorse, 0.9));
             self.put(Topic::Responses, 0, Some(&closed), &value);
         }
-        let escalated = self.propose("pay", 1_500, |p| p.stakes = Stakes::Critical);
+        let escalated = self.propose("calm", 1_500, |p| p.stakes = Stakes::Critical);
         let timed_out = self.propose("quick", 1_500, |p| p.stakes = Stakes::High);
         let tight = self.propose("tight", 60_000, |p| p.proposer = "busy".to_owned());
         let open = self.propose("pay", 60_000, |_| {});
@@ -261,21 +269,21 @@ impl Poisoner<'_> {
             Reject::UnknownProposal,
             topic,
             &unknown,
-            &about(&unknown, "rita"),
+            &about(&unknown, "vera"),
         );
         self.lay(
             Reject::AlreadyDecided,
             topic,
             closed,
-            &about(closed, "rita"),
+            &about(closed, "vera"),
         );
         self.lay(
             Reject::DecisionTooLate,
             topic,
             timed_out,
-            &about(timed_out, "rita"),
+            &about(timed_out, "vera"),
         );
-        let other = decision(escalated, "rita", Digest([7; 32]), approve);
+        let other = decision(escalated, "vera", Digest([7; 32]), approve);
         self.lay(Reject::PackageMismatch, topic, escalated, &other);
         self.lay(
             Reject::ReviewerNotAllowed,
@@ -283,13 +291,13 @@ impl Poisoner<'_> {
             escalated,
             &about(escalated, "a1"),
         );
-        let first = self.encode(&about(escalated, "rita"));
+        let first = self.encode(&about(escalated, "vera"));
         self.put(topic, 0, Some(escalated), &first);
         self.lay(
             Reject::AlreadyApproved,
             topic,
             escalated,
-            &about(escalated, "rita"),
+            &about(escalated, "vera"),
         );
     }
 

@@ -205,7 +205,8 @@ impl Reviewer {
         while let Some(stored) = self.reader.next(Duration::ZERO).unwrap() {
             let value = stored.value.unwrap();
             let (package, _) = self.codec.decode::<DecisionPackage>(&value).unwrap();
-            if self.random.percent(60) {
+            let ours = package.content.proposal.domain.starts_with("pay");
+            if ours && self.random.percent(60) {
                 self.decide(now.0, &package, &mut decided);
             }
         }

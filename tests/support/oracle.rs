@@ -41,6 +41,8 @@ pub(crate) struct Decided {
     pub(crate) digest: Digest,
     /// Where the round was proposed, and when it was due.
     pub(crate) proposed: (i32, Offset, Timestamp),
+    /// Where the responses passed that.
+    pub(crate) closed: (Offset, Timestamp),
 }
 
 /// Where a refused record lies, and its code.
@@ -55,8 +57,9 @@ pub(crate) struct Findings {
     pub(crate) escalated: BTreeMap<(ProposalId, Digest), usize>,
     /// Dead letters.
     pub(crate) refused: BTreeMap<Refused, usize>,
-    /// What results taught, by trust domain and the result's id.
-    pub(crate) taught: BTreeMap<(String, String, Digest), usize>,
+    /// What results taught, by trust domain and the result's id and time, with the row of
+    /// `acp.agents` its reporter was judged by.
+    pub(crate) taught: BTreeMap<(String, String, Timestamp, Offset, Digest), usize>,
     /// Trust scores, by trust domain, agent and revision.
     pub(crate) scored: BTreeMap<(String, String, i64, Digest), usize>,
     /// Whether a round is open, and its decision's digest, as its last record has it.
@@ -108,6 +111,7 @@ impl Findings {
             is_final: outcome.r#final,
             digest: outcome.decision_digest,
             proposed: (coordinates.partition, offset, coordinates.deadline),
+            closed: (coordinates.closing_offset, coordinates.closing_time),
         };
         assert_eq!(
             outcome.r#final,
@@ -136,7 +140,8 @@ impl Findings {
 
     fn teach(&mut self, update: &TrustUpdate) {
         let (domain, result) = (update.trust_domain.clone(), update.result_id.clone());
-        let taught = (domain, result, wire::digest_of(update).unwrap());
+        let (time, row) = (update.result_time, update.agents_offset);
+        let taught = (domain, result, time, row, wire::digest_of(update).unwrap());
         *self.taught.entry(taught).or_default() += 1;
     }
 
