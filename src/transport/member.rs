@@ -116,6 +116,10 @@ impl<'a, L: Log> Member<'a, L> {
                 .iter()
                 .try_for_each(|output| self.put(partition, output))?;
             patience = Duration::ZERO;
+            // However slow a record is, what it begins does not stay open for a whole batch.
+            if self.committed.elapsed() >= self.orders.commit_interval {
+                break;
+            }
         }
         Ok(())
     }
