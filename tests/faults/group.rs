@@ -65,8 +65,10 @@ impl<'a> Group<'a> {
         });
     }
 
+    /// Commits the offsets for it, once nobody is in it any more.
     fn restore(&self, backup: &TopicPartitionList) {
-        self.consumer().commit(backup, CommitMode::Sync).unwrap();
+        let consumer = self.consumer();
+        until(|| consumer.commit(backup, CommitMode::Sync).is_ok());
     }
 }
 

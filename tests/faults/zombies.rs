@@ -18,10 +18,18 @@ fn pause(
     let two = start("two");
     for number in 0..pauses {
         let paused = if number % 2 == 0 { &one } else { &two };
-        let millis = if number % 3 == 2 { 9_000 } else { 4_000 };
+        let millis = if number % 3 == 2 { 10_000 } else { 5_500 };
         wait(random.within(3_500..5_500));
         let taken = house.logged("restored");
-        paused.pause();
+        // In the middle of a transaction.
+        until(|| {
+            paused.pause();
+            let open = !paused.diary().open.is_empty();
+            if !open {
+                paused.resume();
+            }
+            open
+        });
         wait(millis);
         paused.resume();
         until(|| house.logged("restored") > taken);

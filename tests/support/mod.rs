@@ -157,7 +157,7 @@ const IMPATIENT: &str = r#"
 "heartbeat.interval.ms" = "500"
 
 [run]
-transaction_timeout_ms = 5000
+transaction_timeout_ms = 8000
 
 [log]
 level = "info,quorate=debug"

@@ -229,7 +229,8 @@ type Read = (Rc<Vec<Stored>>, i64);
 pub(crate) struct Log {
     codec: Arc<Codec>,
     partitions: i32,
-    reader: Reader,
+    connection: Connection,
+    reader: RefCell<Reader>,
     read: RefCell<BTreeMap<(Topic, i32), Read>>,
 }
 
@@ -239,7 +240,8 @@ impl Log {
         let schemas = Schemas::load(&connection).unwrap();
         Self {
             codec: Arc::clone(schemas.codec()),
-            reader: Reader::open(&connection).unwrap(),
+            reader: RefCell::new(Reader::open(&connection).unwrap()),
+            connection,
             partitions,
             read: RefCell::default(),
         }
@@ -251,19 +253,23 @@ impl Log {
         loop {
             match self.try_read(topic, partition) {
                 Ok(read) => return read,
-                // A broker that was started again does not answer at once.
+                // A broker that was started again does not answer at once, and a client that was
+                // told so remembers it.
                 Err(error) => assert!(Instant::now() < until, "{error:?}"),
             }
+            std::thread::sleep(Duration::from_millis(250));
+            self.reader.replace(Reader::open(&self.connection).unwrap());
         }
     }
 
     fn try_read(&self, topic: Topic, partition: i32) -> Result<Rc<Vec<Stored>>, Error> {
-        let (start, end) = self.reader.ends(topic, partition)?;
+        let reader = self.reader.borrow();
+        let (start, end) = reader.ends(topic, partition)?;
         let mut read = self.read.borrow_mut();
         let (all, next) = read.entry((topic, partition)).or_default();
         let from = start.max(*next);
         let more = Rc::make_mut(all);
-        self.reader.read_to(topic, partition, from, end, |stored| {
+        reader.read_to(topic, partition, from, end, |stored| {
             *next = stored.offset + 1;
             more.push(stored);
             Ok(())
