@@ -195,7 +195,9 @@ fn lasting_damage(log: &Log) -> Damage {
         if damage.doubled > 0 || !damage.is_some() {
             return damage;
         }
-        same = if damage == last { same + 1 } else { 0 };
+        // What is missing may still come; what is there and should not be stays.
+        let stays = damage.different > 0 && damage == last;
+        same = if stays { same + 1 } else { 0 };
         if same == LOOKS {
             return damage;
         }
@@ -251,5 +253,6 @@ fn tell(fault: &str, times: usize, seed: u64, house: &House, played: &Played) {
 #[cfg(debug_assertions)]
 fn must_show(switch: &str, damage: Damage) {
     eprintln!("{switch}: {damage:?}");
-    assert!(damage.is_some(), "{switch} was not noticed");
+    let seen = damage.doubled + damage.different > 0;
+    assert!(seen, "{switch} was not noticed");
 }
