@@ -16,8 +16,8 @@ minutes=$((($(date +%s) - started) / 60))
 cat > docs/reliability.md <<MARKDOWN
 # Reliability
 
-What was tried on a real broker, and what it did. Written by \`make soak\`; commit $commit,
-$(nproc) cores, $minutes minutes.
+What was tried on a real broker, and what it did. Written by \`make soak\`: $(nproc) cores, $minutes
+minutes.
 
 Each line is a load of rounds with everything in it that the protocol knows (late, early, double,
 malformed and misplaced records; grants, policies and suspensions that move; people who decide;
@@ -25,9 +25,9 @@ results), and a fault that plays meanwhile. What came of it is compared with eng
 same log and were never interrupted, by decision digest, package digest, lesson, trust score and
 dead letter: *lost* did not come, *doubled* came twice, *different* came and should not have.
 
-| Fault | Times | Responses/s | Rounds | Outcomes | Lost | Doubled | Different | Seed |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-$(sort "$rows")
+| Fault | Times | Responses/s | Rounds | Outcomes | Lost | Doubled | Different | Seed | Commit |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |
+$(sort "$rows" | sed "s/$/ $commit |/")
 
 Responses before their proposals come in bursts, between which nothing else may be open; their rate
 is that of the bursts. Rounds are kept in memory, so that every kill is also a store deleted.
