@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quorate::clock::{Clock as _, System};
 use quorate::engine::CONTROL_HEADER;
@@ -17,7 +16,7 @@ use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 use serde::Serialize;
 
-use super::{PARTITIONS, play, tell, until, within};
+use super::{CATCH_UP, PARTITIONS, play, tell, until, within};
 use crate::support::House;
 use crate::support::load::{self, Random};
 use crate::support::oracle::{Decided, Log, Refused};
@@ -363,7 +362,7 @@ fn one_record_of_every_reason_code_halts_nothing() {
             let is_missing = |laid: &&Refused| !found.contains_key(*laid);
             poisoner.laid.iter().filter(is_missing).cloned().collect()
         };
-        let all = within(Duration::from_secs(60), || missing() == [] as [Refused; 0]);
+        let all = within(CATCH_UP, || missing() == [] as [Refused; 0]);
         assert!(all, "not refused: {:?}", missing());
         // The traffic goes on.
         let outcomes = poisoner.log.count(Topic::Outcomes);
