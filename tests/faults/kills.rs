@@ -15,6 +15,8 @@ use crate::support::{House, Processor};
 const NAMES: [&str; 2] = ["one", "two"];
 /// How long the partitions may take to be given out and restored before a kill comes anyway.
 const SETTLING: Duration = Duration::from_secs(15);
+/// How long a kill at work waits for a transaction to hit.
+const NUDGE: Duration = Duration::from_secs(2);
 
 /// What is known of the kills.
 #[derive(Default)]
@@ -65,7 +67,10 @@ fn kill(
         } else {
             within(SETTLING, || are_at_work(&running));
             wait(random.within(200..2_000));
-            usize::from(random.percent(50))
+            let which = usize::from(random.percent(50));
+            // Most of the time one is open; a machine short of processors needs the nudge.
+            within(NUDGE, || !running[which].diary().open.is_empty());
+            which
         };
         known.times.push(System.now());
         let (name, stood) = running.remove(which).kill_and_read();
