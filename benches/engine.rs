@@ -20,6 +20,10 @@ use quorate_core::topic::Topic;
 
 use rounds::{Numbers, Round};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: i64 = 40_000;
 const PER: u64 = 8;
 /// Rounds are proposed one a millisecond and open for so long.

@@ -66,7 +66,7 @@ fn a_processor_that_comes_back_soon_gets_its_partitions_and_nobody_else_notices(
     let two = house.run_as("two");
     // Two engines each: once all four are members, each has one partition, and it stays so.
     let alone = |instance, partition| {
-        let line = format!("assigned partitions=[{partition}]\n");
+        let line = format!(r#""message":"assigned","partitions":"[{partition}]""#);
         house.logged_by(instance, &line) > 0
     };
     until("all are served", || {

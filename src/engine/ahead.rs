@@ -1,8 +1,8 @@
 //! Proposals read ahead of the responses: rounds that nobody can have answered yet.
 //!
 //! Topics are read side by side, and one that is shorter or faster would open every round it holds
-//! before the first response is read. It decides nothing, but it fills memory, so that proposals are
-//! held back until the responses have come as far.
+//! before the first response is read. It decides nothing, but it fills memory, so that proposals
+//! are held back until the responses have come as far.
 
 use std::collections::VecDeque;
 

@@ -63,10 +63,17 @@ impl Partition {
         let Ok(id) = response.proposal_id.parse() else {
             return Ok(Err(Reject::UnknownProposal.into()));
         };
-        let heard = if self.rounds.is_open(&id) {
-            self.hear_open(tables, id, (&response, digest), record, at)
+        let place = (record.offset, at);
+        let heard = self.rounds.change(&id, place, |live| {
+            let heard = hear_open(tables, live, (&response, digest), at);
+            let said = heard == Ok(Heard::Said);
+            let settled = said && live.round.is_settled_early();
+            ((heard, settled), said)
+        });
+        let (heard, settled) = if let Some(heard) = heard {
+            heard
         } else if let Some(opening) = self.rounds.opening(&id) {
-            hear_ended(tables, &response, &opening, at)
+            (hear_ended(tables, &response, &opening, at), false)
         } else {
             return Ok(self.hear_unknown(id, record, at));
         };
@@ -79,12 +86,10 @@ impl Partition {
                 ..reject.into()
             }
         });
-        match heard {
-            Err(refusal) => return Ok(Err(refusal)),
-            Ok(Heard::Copy) => {}
-            Ok(Heard::Said) => self.close_early(tables, id, (record.offset, at), out)?,
+        if settled {
+            self.close(tables, id, place, true, out)?;
         }
-        Ok(Ok(()))
+        Ok(heard.map(drop))
     }
 
     /// Keeps a response to a round nobody knows, unless its proposal can no longer come in time.
@@ -116,46 +121,6 @@ impl Partition {
         check_evidence(&response.evidence)?;
         check_key(record, &response.proposal_id)?;
         Ok((response, digest))
-    }
-
-    /// Closes a round that a response has just settled.
-    fn close_early(
-        &mut self,
-        tables: &Tables,
-        id: ProposalId,
-        place: (Offset, Timestamp),
-        out: &mut Vec<Output>,
-    ) -> Result<(), Halt> {
-        let live = self.rounds.live_mut(&id);
-        if live.is_some_and(|live| live.round.is_settled_early()) {
-            self.close(tables, id, place, true, out)?;
-        }
-        Ok(())
-    }
-
-    fn hear_open(
-        &mut self,
-        tables: &Tables,
-        id: ProposalId,
-        (response, digest): (&Response<'_>, Digest),
-        record: &Record<'_>,
-        at: Timestamp,
-    ) -> Result<Heard, Reject> {
-        let Some(live) = self.rounds.live_mut(&id) else {
-            return Ok(Heard::Copy);
-        };
-        let pins = live.round.opening.pins;
-        let agent = tables
-            .agent(&response.agent_id, pins.agents)
-            .map(|agent| &**agent);
-        let standing = |agent: &Agent, domain: &str, policy: &Policy| {
-            tables.standing(agent, domain, policy, pins)
-        };
-        let heard = live.round.hear(response, digest, at, agent, standing)?;
-        if heard == Heard::Said {
-            self.rounds.touch(&id, (record.offset, at));
-        }
-        Ok(heard)
     }
 
     /// Obeys an operator's order if the table it names says so.
@@ -246,4 +211,20 @@ fn hear_ended(
     check_speaker(response, agent.map(|agent| &**agent))?;
     check_time(opening, at)?;
     Err(Reject::RoundClosed)
+}
+
+/// What an open round makes of a response.
+fn hear_open(
+    tables: &Tables,
+    live: &mut Live,
+    (response, digest): (&Response<'_>, Digest),
+    at: Timestamp,
+) -> Result<Heard, Reject> {
+    let pins = live.round.opening.pins;
+    let agent = tables
+        .agent(&response.agent_id, pins.agents)
+        .map(|agent| &**agent);
+    let standing =
+        |agent: &Agent, domain: &str, policy: &Policy| tables.standing(agent, domain, policy, pins);
+    live.round.hear(response, digest, at, agent, standing)
 }

@@ -136,10 +136,6 @@ impl Rounds {
         self.slots.get(id)
     }
 
-    pub(super) fn is_open(&self, id: &ProposalId) -> bool {
-        matches!(self.slots.get(id), Some(Slot::Open(_)))
-    }
-
     /// How a round was opened, whatever has become of it.
     pub(super) fn opening(&self, id: &ProposalId) -> Option<Cow<'_, Opening>> {
         match self.slots.get(id) {
@@ -171,23 +167,39 @@ impl Rounds {
 
     /// Notes that a record of `acp.responses` changed an open round.
     pub(super) fn touch(&mut self, id: &ProposalId, place: (Offset, Timestamp)) {
+        self.change(id, place, |_| ((), true));
+    }
+
+    /// Lets a record of `acp.responses` do something to a round, if it is open, and notes whether
+    /// that changed it.
+    pub(super) fn change<T>(
+        &mut self,
+        id: &ProposalId,
+        place: (Offset, Timestamp),
+        change: impl FnOnce(&mut Live) -> (T, bool),
+    ) -> Option<T> {
         let Some(Slot::Open(live)) = self.slots.get_mut(id) else {
-            return;
+            return None;
         };
+        let (done, changed) = change(live);
+        if !changed {
+            return Some(done);
+        }
         let admitted = live.round.admitted();
         self.admitted += admitted.saturating_sub(live.counted);
         live.counted = admitted;
         if place.0 < live.upto {
-            return;
+            return Some(done);
         }
         let first = live.first.map_or(place, |first| first.min(place));
         if live.first == Some(first) {
-            return;
+            return Some(done);
         }
         if let Some((offset, time)) = live.first.replace(first) {
             self.heard.remove(&(offset, time, *id));
         }
         self.heard.insert((first.0, first.1, *id));
+        Some(done)
     }
 
     pub(super) fn open(&mut self, mut live: Live) {

@@ -33,6 +33,10 @@ pub enum Error {
     /// only whoever reads it can: the process ends.
     #[error("{0}")]
     Refused(String),
+    /// Somebody has our name, or had it and a broker that was killed remembers: whoever is told so
+    /// once takes its place back, and only the one who is told so again gives way.
+    #[error("{0}")]
+    Replaced(String),
     /// Nothing came in time.
     #[error("cannot {0} in time")]
     TimedOut(String),

@@ -138,7 +138,8 @@ impl<'a, L: Log> Member<'a, L> {
         };
         let record = delivery.record();
         if asks_for_tables(&record) {
-            self.follower.reach_end()?;
+            self.follower
+                .cover(partition, record.topic, record.offset)?;
         }
         let outputs = slot.step(self.follower.tables(), record)?;
         Ok(Event::Record((partition, outputs)))

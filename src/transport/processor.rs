@@ -21,6 +21,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long a session must have worked for its failure to count as the first.
 const WORKED: Duration = Duration::from_secs(30);
 
+/// For how long an engine that took its place back gives way to whoever takes it again.
+const GIVES_WAY: Duration = Duration::from_secs(60);
+
 /// How a processor runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -55,7 +58,7 @@ impl Processor<'_> {
     /// by its number, a member of the log.
     ///
     /// # Errors
-    /// [`Error::Refused`] if one engine was; the others stop, too.
+    /// [`Error::Refused`] or [`Error::Replaced`] if one engine was; the others stop, too.
     pub(super) fn run<L: Log>(
         &self,
         join: impl Fn(u16) -> Result<L, Error> + Sync,
@@ -89,6 +92,7 @@ impl Processor<'_> {
     ) -> Result<(), Error> {
         let mut halted = BTreeSet::new();
         let mut wait = FIRST_WAIT;
+        let mut replaced: Option<Instant> = None;
         while !self.stop.load(Ordering::Relaxed) {
             let started = Instant::now();
             let lived = self.life(number, &halted, &join);
@@ -99,7 +103,14 @@ impl Processor<'_> {
             }
             match lived {
                 Ok(()) => break,
-                Err(error @ Error::Refused(_)) => {
+                Err(Error::Replaced(why)) if replaced.is_none_or(|at| at.elapsed() > GIVES_WAY) => {
+                    // A broker that was killed can say so of its memory of an earlier member.
+                    replaced = Some(Instant::now());
+                    self.vitals.aborted();
+                    tracing::warn!(number, why, "replaced; taking the place back once");
+                    pause(FIRST_WAIT, self.stop);
+                }
+                Err(error @ (Error::Refused(_) | Error::Replaced(_))) => {
                     tracing::error!(number, why = chain(&error), "refused; stopping");
                     self.stop.store(true, Ordering::Relaxed);
                     self.vitals.ended(number);

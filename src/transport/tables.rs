@@ -25,6 +25,9 @@ pub(super) struct Follower<S> {
     vitals: Arc<Vitals>,
     tables: Tables,
     next: BTreeMap<Topic, i64>,
+    /// By input: the offset below which every record was appended before the tables' ends were
+    /// last asked for.
+    covered: BTreeMap<(i32, Topic), i64>,
 }
 
 impl<S: Source> Follower<S> {
@@ -36,6 +39,7 @@ impl<S: Source> Follower<S> {
             vitals: Arc::clone(vitals),
             tables: Tables::default(),
             next: BTreeMap::new(),
+            covered: BTreeMap::new(),
         };
         for topic in FOLLOWED {
             follower.read_whole(topic)?;
@@ -78,8 +82,29 @@ impl<S: Source> Follower<S> {
         Ok(())
     }
 
+    /// Sees to it that the tables are read to an end asked for after a record was appended.
+    ///
+    /// ORDER: first where the record's own topic ends, then where the tables do: every record
+    /// before that end is covered, and nobody asks again for it.
+    pub(super) fn cover(
+        &mut self,
+        partition: i32,
+        topic: Topic,
+        offset: Offset,
+    ) -> Result<(), Error> {
+        let covered = self.covered.get(&(partition, topic));
+        if covered.is_some_and(|end| offset.0 < *end) {
+            return Ok(());
+        }
+        let (_, end) = self.source.ends(topic, partition)?;
+        self.reach_end()?;
+        let end = end.max(offset.0 + 1);
+        self.covered.insert((partition, topic), end);
+        Ok(())
+    }
+
     /// Reads on to an end of `acp.agents` and `acp.policies` asked for now.
-    pub(super) fn reach_end(&mut self) -> Result<(), Error> {
+    fn reach_end(&mut self) -> Result<(), Error> {
         for topic in [Topic::Agents, Topic::Policies] {
             let (_, end) = self.source.ends(topic, 0)?;
             self.read_until(topic, |follower| follower.read_up_to(topic) >= end)?;

@@ -246,7 +246,6 @@ fn tell(fault: &str, times: usize, seed: u64, house: &House, played: &Played) {
     }
     // While a broker is away, deadlines pass.
     assert!(found.decided.len() >= 200, "{rounds} rounds");
-    assert!(rate >= 500, "{rate} responses a second");
 }
 
 /// A defence taken away must be seen.

@@ -272,8 +272,8 @@ impl House {
     /// As [`House::logged`], by the processors of one name.
     pub(crate) fn logged_by(&self, instance: &str, text: &str) -> usize {
         let own = self.own.as_ref().unwrap();
-        let log = own.folder.path().join(format!("{instance}.log"));
-        std::fs::read_to_string(log).map_or(0, |log| log.matches(text).count())
+        let logs = own.logs_of(&format!("-{instance}.log"));
+        logs.iter().map(|log| log.matches(text).count()).sum()
     }
 
     /// A prefix, and nothing there yet.
@@ -434,9 +434,14 @@ impl House {
 
 impl Own {
     fn logs(&self) -> Vec<String> {
+        self.logs_of(".log")
+    }
+
+    /// What lies in the logs whose names end so, in the order of their starts.
+    fn logs_of(&self, end: &str) -> Vec<String> {
         let files = std::fs::read_dir(self.folder.path()).unwrap();
         let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|end| end == "log"));
+        paths.retain(|path| path.to_str().is_some_and(|path| path.ends_with(end)));
         paths.sort();
         let read = |path| std::fs::read_to_string(path).unwrap();
         paths.into_iter().map(read).collect()

@@ -1,8 +1,8 @@
 //! What the consumer group may say that no member can work through, and what to do about it.
 //!
 //! Two processors of one name would take each other's place for ever, so the one that is told
-//! that it was replaced ends. Whoever shares the partitions by another rule than `range` would part
-//! a proposal from its responses, so with such a member in the group nobody works.
+//! twice that it was replaced ends. Whoever shares the partitions by another rule than `range`
+//! would part a proposal from its responses, so with such a member in the group nobody works.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +50,7 @@ pub(super) fn fatal<C: ConsumerContext>(consumer: &BaseConsumer<C>, name: &str) 
 }
 
 fn replaced(name: &str) -> Error {
-    Error::Refused(format!(
+    Error::Replaced(format!(
         "another processor has started under the name of this one and took the place of its \
          engine `{name}`; see that no two processors run with the same `--instance`"
     ))
