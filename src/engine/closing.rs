@@ -45,14 +45,6 @@ impl Partition {
             traceparent: opening.traceparent.clone(),
         };
         let escalated = decision.status == Status::Escalated;
-        out.push(Output::Outcome(Box::new(Outcome {
-            proposal_id: id,
-            resolution: 1,
-            r#final: !escalated,
-            decision: decision.clone(),
-            decision_digest,
-            coordinates: coordinates.clone(),
-        })));
         let package = if escalated {
             let silent = silent(tables, &round);
             let content = self.content(&round, &decision, decision_digest, silent)?;
@@ -68,7 +60,7 @@ impl Partition {
             resolved_by: decision.resolved_by,
             decision_digest,
             stakes: decision.stakes,
-            coordinates,
+            coordinates: coordinates.clone(),
             package_digest: package.as_ref().map(|(_, digest)| *digest),
             package: package.map(|(content, _)| content),
             tier: i32::from(escalated),
@@ -76,8 +68,16 @@ impl Partition {
             voters: voters.map(|ballot| ballot.agent_id.clone()).collect(),
             lessons: round.lessons(&decision),
             settlement: None,
-            decision: escalated.then_some(decision),
+            decision: escalated.then(|| decision.clone()),
         };
+        out.push(Output::Outcome(Box::new(Outcome {
+            proposal_id: id,
+            resolution: 1,
+            r#final: !escalated,
+            decision,
+            decision_digest,
+            coordinates,
+        })));
         let mut opening = round.opening;
         if !escalated {
             opening.proposal.0.clear();

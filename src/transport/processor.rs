@@ -55,13 +55,13 @@ pub(super) struct Processor<'a> {
 
 impl Processor<'_> {
     /// Runs until told to stop; everything read by then is committed. `join` makes an engine,
-    /// by its number, a member of the log.
+    /// by its number, a member of the log, for the first time or again.
     ///
     /// # Errors
     /// [`Error::Refused`] or [`Error::Replaced`] if one engine was; the others stop, too.
     pub(super) fn run<L: Log>(
         &self,
-        join: impl Fn(u16) -> Result<L, Error> + Sync,
+        join: impl Fn(u16, bool) -> Result<L, Error> + Sync,
     ) -> Result<(), Error> {
         let engines = self.settings.engines;
         tracing::info!(partitions = self.partitions, engines, "starting");
@@ -72,7 +72,7 @@ impl Processor<'_> {
                     // What ends one engine in the midst of its work ends the process, which is
                     // started again; with an engine less it would only look well.
                     let _others = StopIfPanicking(self.stop);
-                    self.engine(number, || join(number))
+                    self.engine(number, |again| join(number, again))
                 })
             };
             let engines: Vec<_> = (0..engines).map(engine).collect();
@@ -88,14 +88,16 @@ impl Processor<'_> {
     fn engine<L: Log>(
         &self,
         number: u16,
-        join: impl Fn() -> Result<L, Error>,
+        join: impl Fn(bool) -> Result<L, Error>,
     ) -> Result<(), Error> {
         let mut halted = BTreeSet::new();
         let mut wait = FIRST_WAIT;
         let mut replaced: Option<Instant> = None;
+        let mut again = false;
         while !self.stop.load(Ordering::Relaxed) {
             let started = Instant::now();
-            let lived = self.life(number, &halted, &join);
+            let lived = self.life(number, &halted, || join(again));
+            again = true;
             self.vitals.left(number);
             if lived.is_err() {
                 self.vitals.aborted();

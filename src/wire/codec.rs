@@ -24,8 +24,10 @@ pub const MAX_INPUT: usize = 64 * 1024;
 /// Longest datum of any other kind, in bytes: a round of 2,500 ballots with its package takes less
 /// than half of it.
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
-/// Room for most of what is written, so that it does not move while it grows, in bytes.
+/// Room for most of what a processor writes, so that it does not move while it grows, in bytes.
 pub(super) const USUAL: usize = 4 * 1024;
+/// The same of what others write, who may keep many.
+const USUAL_INPUT: usize = 512;
 /// Deepest nesting followed; the deepest of the built-in schemas is half of it.
 const MAX_DEPTH: usize = 24;
 /// What single-object encoding begins with.
@@ -143,7 +145,12 @@ impl Codec {
     /// # Errors
     /// [`Error::TooLarge`] past the kind's limit; [`Error::UnknownSchema`] if the kind has no id.
     pub fn encode<T: Record>(&self, record: &T) -> Result<Vec<u8>, Error> {
-        let mut value = Vec::with_capacity(USUAL);
+        let usual = if T::KIND.is_input() {
+            USUAL_INPUT
+        } else {
+            USUAL
+        };
+        let mut value = Vec::with_capacity(usual);
         match self.framing {
             Framing::SingleObject => {
                 value.extend(SINGLE_OBJECT);

@@ -150,13 +150,14 @@ impl Membership {
         name: &str,
         settings: &Settings,
         stop: &AtomicBool,
+        again: bool,
     ) -> Result<Self, Error> {
         let connection = &group.connection;
         // ORDER: taking the id over ends what a predecessor left open, which tables and positions
         // would otherwise be waited for.
         let vitals = Arc::clone(&group.lookup.vitals);
         let timeout = settings.transaction_timeout;
-        let transaction = Transaction::take_over(connection, name, timeout, vitals, stop);
+        let transaction = Transaction::take_over(connection, name, timeout, vitals, stop, again);
         let transaction = transaction.map_err(|error| group::judged(connection, name, error))?;
         let appender = Appender::open(connection)?;
         let config = connection.member(settings.comes_back.then_some(name));

@@ -82,9 +82,9 @@ pub fn run(
         stop,
         vitals,
     };
-    let join = |number| {
+    let join = |number, again| {
         let name = format!("{}-{number}", settings.instance);
-        Membership::join(group.clone(), &name, settings, stop)
+        Membership::join(group.clone(), &name, settings, stop, again)
     };
     thread::scope(|scope| {
         if settings.measure {

@@ -18,7 +18,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use rdkafka::util::Timeout;
 
 use super::append::{drain, record, send};
@@ -45,18 +45,25 @@ pub(super) struct Transaction {
 impl Transaction {
     /// Takes over the transactional id: whoever had it is fenced, and what it left open aborted.
     /// That takes a while where no broker answers, but not beyond the order to stop.
+    ///
+    /// `again`: something went wrong under this id before, so that positions may hang in the group
+    /// that no end of a transaction ever reached; they are given up, too.
     pub(super) fn take_over(
         connection: &Connection,
         id: &str,
         timeout: Duration,
         vitals: Arc<Vitals>,
         stop: &AtomicBool,
+        again: bool,
     ) -> Result<Self, Error> {
         let id = if fault::is_on(Fault::FencingOff) {
             format!("{id}-{}", uuid::Uuid::now_v7().simple())
         } else {
             id.to_owned()
         };
+        if again {
+            give_up_positions(connection, &id, timeout, stop)?;
+        }
         Ok(Self {
             vitals,
             connection: connection.clone(),
@@ -130,12 +137,7 @@ impl Transaction {
         if !fault::is_on(Fault::FencingOff) {
             return Ok(None);
         }
-        let consumer: BaseConsumer = self
-            .connection
-            .member(None)
-            .create()
-            .map_err(Error::kafka("make a consumer"))?;
-        Ok(consumer.group_metadata())
+        stranger(&self.connection)
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -188,6 +190,46 @@ impl ProducerContext for Written {
                 .insert(message.partition(), message.offset() + 1);
         }
     }
+}
+
+/// A member's place in the group that nobody ever took.
+fn stranger(connection: &Connection) -> Result<Option<ConsumerGroupMetadata>, Error> {
+    let consumer: BaseConsumer = connection
+        .member(None)
+        .create()
+        .map_err(Error::kafka("make a consumer"))?;
+    Ok(consumer.group_metadata())
+}
+
+/// Has the group forget positions that a transaction of this id left pending.
+///
+/// A broker that is killed while a transaction ends can come back with its positions pending and
+/// nobody to end them: the coordinator believes it done, and whoever asks for stable positions
+/// waits for ever. The end of any later transaction of the same producer that touches the group's
+/// positions takes them along, so one is begun and aborted. Its producer is not used again.
+fn give_up_positions(
+    connection: &Connection,
+    id: &str,
+    timeout: Duration,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    let Some(member) = stranger(connection)? else {
+        return Ok(());
+    };
+    let producer = producer(connection, id, timeout, stop)?;
+    let doing = || Error::kafka("give up positions left pending");
+    let mut list = TopicPartitionList::new();
+    let name = connection.topic(Topic::Responses);
+    list.add_partition_offset(&name, 0, Place::Offset(0))
+        .map_err(doing())?;
+    producer.begin_transaction().map_err(doing())?;
+    let put = producer.send_offsets_to_transaction(&list, &member, timeout);
+    // ORDER: aborted whether the group took them or not; never committed.
+    producer.abort_transaction(timeout).map_err(doing())?;
+    if let Err(error) = put {
+        tracing::debug!(id, %error, "the group takes no positions from a stranger");
+    }
+    Ok(())
 }
 
 /// A producer with this transactional id; what others with it left open is aborted.
