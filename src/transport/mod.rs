@@ -2,7 +2,7 @@
 //!
 //! A [`Log`] gives a member its share of the partitions, their records in order, and one atomic
 //! commit of what follows from them and how far they were read. Everything that is the same
-//! whatever the log is (engines, restoring, ticks, when to commit) is in [`member`]; nothing here
+//! whatever the log is (engines, restoring, ticks, when to commit) is in `member`; nothing here
 //! decides anything.
 
 mod error;
