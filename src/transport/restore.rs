@@ -252,27 +252,18 @@ impl<S: Source> Restore<'_, S> {
 
     /// Every score's last record, of all trust domains.
     fn scores(&self) -> Result<Vec<TrustScore>, Error> {
-        let ends = self.source.far_ends(Topic::Trust, 0)?;
+        let (start, end) = self.source.far_ends(Topic::Trust, 0)?;
         let mut scores = BTreeMap::new();
-        self.read(Topic::Trust, 0, ends, &mut |stored| {
-            if let Some(value) = &stored.value {
-                let decoded = self.wanted.codec.decode::<TrustScore>(value);
-                let (score, _) = decoded.map_err(Error::codec("a trust score of ours"))?;
-                scores.insert(stored.key, score);
-            }
-            Ok(())
-        })?;
+        self.source
+            .read_to(Topic::Trust, 0, start, end, &mut |stored| {
+                if let Some(value) = &stored.value {
+                    let decoded = self.wanted.codec.decode::<TrustScore>(value);
+                    let (score, _) = decoded.map_err(Error::codec("a trust score of ours"))?;
+                    scores.insert(stored.key, score);
+                }
+                Ok(())
+            })?;
         Ok(scores.into_values().collect())
-    }
-
-    fn read(
-        &self,
-        topic: Topic,
-        partition: i32,
-        (from, end): (i64, i64),
-        each: &mut dyn FnMut(Stored) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.source.read_to(topic, partition, from, end, each)
     }
 
     /// Where to go on from, checked against what is there.

@@ -10,6 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::Error;
 use super::properties::{Side, is_reserved};
@@ -122,6 +123,19 @@ impl Connection {
     pub fn named(&self, name: &str) -> Option<Topic> {
         let known = self.names.iter().position(|known| known == name)?;
         Topic::ALL.get(known).copied()
+    }
+
+    /// A partition of these topics.
+    pub(super) fn partition(
+        &self,
+        partition: i32,
+        topics: impl IntoIterator<Item = Topic>,
+    ) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            list.add_partition(self.name(topic), partition);
+        }
+        list
     }
 
     /// The consumer group of the processors.

@@ -183,15 +183,6 @@ impl Membership {
         })
     }
 
-    /// A partition of these topics.
-    fn list(&self, partition: i32, topics: impl IntoIterator<Item = Topic>) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for topic in topics {
-            list.add_partition(&self.group.connection.topic(topic), partition);
-        }
-        list
-    }
-
     /// Gives the client what it was assigned; nothing of it is read yet.
     fn assign(&self, list: &TopicPartitionList) -> Result<Vec<i32>, Error> {
         let doing = || Error::kafka("take up what was assigned");
@@ -242,7 +233,7 @@ impl Membership {
         }
         let read = INPUTS.into_iter();
         let read = read.filter(|&topic| !self.held.contains(&(partition, topic)));
-        let list = self.list(partition, read);
+        let list = self.group.connection.partition(partition, read);
         self.consumer
             .resume(&list)
             .map_err(Error::kafka("resume a partition"))
@@ -327,12 +318,8 @@ impl Log for Membership {
             let delivered = Delivered::new(message, topic)?;
             if let Some(asked) = Waits::wants(&group.lookup, &group.codec, &delivered.record()) {
                 waits.wait(&group.lookup, &group.codec, partition, asked);
-                let mut list = TopicPartitionList::new();
-                for topic in INPUTS {
-                    list.add_partition(&group.connection.topic(topic), partition);
-                }
                 consumer
-                    .pause(&list)
+                    .pause(&group.connection.partition(partition, INPUTS))
                     .map_err(Error::kafka("pause a partition"))?;
                 continue;
             }
@@ -358,7 +345,7 @@ impl Log for Membership {
     }
 
     fn hold(&mut self, partition: i32, topic: Topic, held: bool) -> Result<(), Error> {
-        let list = self.list(partition, [topic]);
+        let list = self.group.connection.partition(partition, [topic]);
         let set = if held {
             self.held.insert((partition, topic));
             self.consumer.pause(&list)
