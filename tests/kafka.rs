@@ -7,51 +7,23 @@ use quorate_core::records::{Response, Verdict};
 use quorate_core::topic::Topic;
 use serde_json::Value;
 
+use crate::support::people::{people, prompt_policies};
 use crate::support::{House, parts};
 
 /// Three experts, a proposer without a vote, a person and a source of results.
-const AGENTS: &str = r#"
-[[agent]]
-agent_id = "desk"
-
-[[agent]]
-agent_id = "ada"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "bob"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "cyd"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "rita"
-kind = "HUMAN"
-reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
-
-[[agent]]
-agent_id = "ledger"
-kind = "REPORTER"
-"#;
+const AGENTS: &str = people!(desk ada bob cyd rita ledger);
 
 /// Closes as soon as all three were heard, so that nothing has to wait for a deadline; what lies
 /// below `pay.slow` closes by its deadline alone.
-const POLICIES: &str = r#"
-[[policy]]
-pattern = "pay"
-revision = "first"
-early_close = true
-deadline_default = "5 min"
-proposer_counts = false
-
+const POLICIES: &str = prompt_policies!(
+    r#"
 [[policy]]
 pattern = "pay.slow"
 trust_domain = "pay"
 deadline_default = "4 s"
 proposer_counts = false
-"#;
+"#
+);
 
 const EXPERTS: [&str; 3] = ["ada", "bob", "cyd"];
 

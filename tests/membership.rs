@@ -3,43 +3,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
-use crate::support::{House, Processor};
+use crate::support::people::{people, prompt_policies};
+use crate::support::{House, Processor, until_within};
 
 /// One expert who decides alone, and rounds that close as soon as it was heard.
-const AGENTS: &str = r#"
-[[agent]]
-agent_id = "desk"
-
-[[agent]]
-agent_id = "ada"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-"#;
-const POLICIES: &str = r#"
-[[policy]]
-pattern = "pay"
-revision = "first"
-early_close = true
-deadline_default = "5 min"
-proposer_counts = false
-"#;
+const AGENTS: &str = people!(desk ada);
+const POLICIES: &str = prompt_policies!();
 
 fn house(partitions: u32) -> House {
     House::alone(partitions, AGENTS, POLICIES)
 }
 
-/// Waits until something is so.
+/// Waits until the group has come to something.
 fn until(what: &str, is_so: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(120);
-    while !is_so() {
-        assert!(Instant::now() < until, "{what}: it never was so");
-        // Only how often to look.
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until_within(Duration::from_secs(120), what, is_so);
 }
 
 /// Starts a processor, and waits until it has restored so many partitions.

@@ -16,30 +16,11 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
+use crate::support::people::people;
 use crate::support::{House, Observed, parts, until};
 
 /// Two experts, a proposer without a vote, a person and a source of results.
-const AGENTS: &str = r#"
-[[agent]]
-agent_id = "desk"
-
-[[agent]]
-agent_id = "ada"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "bob"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "rita"
-kind = "HUMAN"
-reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
-
-[[agent]]
-agent_id = "ledger"
-kind = "REPORTER"
-"#;
+const AGENTS: &str = people!(desk ada bob rita ledger);
 
 /// Closes as soon as both were heard, so that nothing has to wait for a deadline.
 const POLICIES: &str = r#"

@@ -4,40 +4,14 @@ use quorate::transport::kafka::{Appender, Connection};
 use quorate_core::topic::Topic;
 use serde_json::{Value, json};
 
+use crate::support::people::{people, prompt_policies};
 use crate::support::{House, parts};
 
 /// Three experts, a proposer without a vote, and a person.
-const AGENTS: &str = r#"
-[[agent]]
-agent_id = "desk"
-
-[[agent]]
-agent_id = "ada"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "bob"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "cyd"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "rita"
-kind = "HUMAN"
-reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
-"#;
+const AGENTS: &str = people!(desk ada bob cyd rita);
 
 /// Rounds close as soon as everybody active was heard.
-const POLICIES: &str = r#"
-[[policy]]
-pattern = "pay"
-revision = "first"
-early_close = true
-deadline_default = "5 min"
-proposer_counts = false
-"#;
+const POLICIES: &str = prompt_policies!();
 
 const BY: [&str; 4] = ["--operator", "olga", "--reason", "it misbehaves"];
 

@@ -11,7 +11,7 @@ use quorate_core::topic::Topic;
 use serde_json::{Value, json};
 
 use crate::support::registry::{Door, Fresh, Mood};
-use crate::support::{House, parts};
+use crate::support::{House, parts, until};
 
 const AGENTS: &str = r#"
 [[agent]]
@@ -38,16 +38,6 @@ const HASTY: &str = "[run]\nschema_wait_ms = 1000\n";
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().unwrap().block_on(future)
-}
-
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    for _ in 0..1_800 {
-        if so() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("never: {what}");
 }
 
 /// A schema of responses with one field more, as an agent of later times writes them; its id, of

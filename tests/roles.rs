@@ -9,34 +9,12 @@ use quorate_core::topic::Topic;
 use serde_json::Value;
 
 use crate::support::House;
+use crate::support::people::{people, prompt_policies};
 use crate::support::secured::{Listener, PASSWORD, ROLES, Secured, kafka_tool, secured};
 
-const AGENTS: &str = r#"
-[[agent]]
-agent_id = "desk"
+const AGENTS: &str = people!(desk ada rita ledger);
 
-[[agent]]
-agent_id = "ada"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "rita"
-kind = "HUMAN"
-reviews = [{ domain = "pay", up_to_stakes = "CRITICAL" }]
-
-[[agent]]
-agent_id = "ledger"
-kind = "REPORTER"
-"#;
-
-const POLICIES: &str = r#"
-[[policy]]
-pattern = "pay"
-revision = "first"
-early_close = true
-deadline_default = "5 min"
-proposer_counts = false
-"#;
+const POLICIES: &str = prompt_policies!();
 
 /// A house that everybody comes to under their role's name.
 struct Roles {

@@ -4,32 +4,15 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::people::{people, prompt_policies};
 use crate::support::secured::{Listener, MASTER, PASSWORD, Secured, secured};
 use crate::support::{House, parts};
 
 /// Two experts who decide alone.
-const AGENTS: &str = r#"
-[[agent]]
-agent_id = "desk"
-
-[[agent]]
-agent_id = "ada"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-
-[[agent]]
-agent_id = "bob"
-domains = [{ domain = "pay", authority = 1.0, prior = { right = 57, wrong = 3, source = "test" } }]
-"#;
+const AGENTS: &str = people!(desk ada bob);
 
 /// Rounds close as soon as everybody active was heard.
-const POLICIES: &str = r#"
-[[policy]]
-pattern = "pay"
-revision = "first"
-early_close = true
-deadline_default = "5 min"
-proposer_counts = false
-"#;
+const POLICIES: &str = prompt_policies!();
 
 const PROPOSAL: [&str; 14] = [
     "--proposer",

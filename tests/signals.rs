@@ -1,19 +1,14 @@
 //! How a processor ends when it is told to: everything read is committed, and whatever does not
 //! answer keeps it for a bounded time only.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::proxy::Stage;
-use crate::support::{House, load};
+use crate::support::{House, load, until_within};
 
-/// Waits until something is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(120);
-    while !is_so() {
-        assert!(Instant::now() < until, "{what}: it never was so");
-        // Only how often to look.
-        std::thread::sleep(Duration::from_millis(50));
-    }
+/// Waits until a processor has come to something.
+fn until(what: &str, is_so: impl FnMut() -> bool) {
+    until_within(Duration::from_secs(120), what, is_so);
 }
 
 fn propose(house: &House) {

@@ -13,10 +13,12 @@ pub(crate) mod load;
 pub(crate) mod mortal;
 mod observed;
 pub(crate) mod oracle;
+pub(crate) mod people;
 pub(crate) mod proxy;
 pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod secured;
+mod waiting;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -28,11 +30,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use diary::Diary;
-pub(crate) use observed::{Observed, until};
+pub(crate) use observed::Observed;
 use proxy::Proxy;
 use quorate::transport::kafka::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
+pub(crate) use waiting::{until, until_within};
 
 /// How long anything may take before a test fails, in seconds; nothing waits that long when it
 /// works.

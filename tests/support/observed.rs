@@ -3,16 +3,12 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use quorate::transport::kafka::Reader;
 use quorate_core::topic::Topic;
 use tempfile::TempDir;
 
-use super::{House, Processor};
-
-/// How long anything may take before a test fails; nothing waits that long when it works.
-const PATIENCE: Duration = Duration::from_secs(90);
+use super::{House, Processor, until};
 
 /// A processor that serves metrics and health.
 #[derive(Debug)]
@@ -20,15 +16,6 @@ pub(crate) struct Observed {
     processor: Option<Processor>,
     address: String,
     folder: TempDir,
-}
-
-/// Waits until something is so.
-pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
-    let give_up = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < give_up, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 impl House {

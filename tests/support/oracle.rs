@@ -197,6 +197,11 @@ impl Damage {
         self != Self::default()
     }
 
+    /// Whether something is there that should not be; what is missing may still come.
+    pub(crate) const fn is_wrong(self) -> bool {
+        self.doubled + self.different > 0
+    }
+
     fn count<K: Ord>(&mut self, expected: &BTreeMap<K, usize>, found: &BTreeMap<K, usize>) {
         self.lost += expected
             .keys()
