@@ -65,6 +65,27 @@ impl Offset {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProposalId([u8; 16]);
 
+/// Where the two digits of each byte of an id begin in its text.
+const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// A value below 16 as a digit.
+const fn digit(value: u8) -> u8 {
+    if value < 10 {
+        b'0' + value
+    } else {
+        b'a' + value - 10
+    }
+}
+
+/// A digit's value; 255 of what is none.
+const fn value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => 255,
+    }
+}
+
 /// The refusal of a text that is not a canonical UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("id is not a lower-case UUID of 36 characters")]
@@ -90,14 +111,10 @@ impl ProposalId {
     /// The canonical text, in ASCII.
     fn text(self) -> [u8; 36] {
         let mut text = [b'-'; 36];
-        let places = text.iter_mut().enumerate();
-        let places = places.filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
-        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
-        for ((_, place), nibble) in places.zip(nibbles) {
-            *place = match nibble {
-                0..=9 => b'0' + nibble,
-                _ => b'a' + nibble - 10,
-            };
+        for (byte, at) in self.0.into_iter().zip(PLACES) {
+            if let Some([high, low]) = text.get_mut(at..at + 2) {
+                (*high, *low) = (digit(byte >> 4), digit(byte & 0x0f));
+            }
         }
         text
     }
@@ -124,26 +141,53 @@ impl FromStr for ProposalId {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        if text.len() != 36 {
+        let text: &[u8; 36] = text.as_bytes().try_into().map_err(|_| NotAnId)?;
+        let [
+            ..,
+            b'-',
+            _,
+            _,
+            _,
+            _,
+            b'-',
+            _,
+            _,
+            _,
+            _,
+            b'-',
+            _,
+            _,
+            _,
+            _,
+            b'-',
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+        ] = text
+        else {
             return Err(NotAnId);
-        }
+        };
         let mut bytes = [0; 16];
-        let mut nibbles = 0_usize;
-        for (at, character) in text.bytes().enumerate() {
-            if matches!(at, 8 | 13 | 18 | 23) {
-                if character != b'-' {
-                    return Err(NotAnId);
-                }
-                continue;
+        // A value is below 16 where all its digits are; looked at once, at the end.
+        let mut seen = 0;
+        for (byte, at) in bytes.iter_mut().zip(PLACES) {
+            if let Some([high, low]) = text.get(at..at + 2) {
+                let (high, low) = (value(*high), value(*low));
+                seen |= high | low;
+                *byte = high << 4 | low & 0x0f;
             }
-            let nibble = match character {
-                b'0'..=b'9' => character - b'0',
-                b'a'..=b'f' => character - b'a' + 10,
-                _ => return Err(NotAnId),
-            };
-            let byte = bytes.get_mut(nibbles / 2).ok_or(NotAnId)?;
-            *byte = *byte << 4 | nibble;
-            nibbles += 1;
+        }
+        if seen > 0x0f {
+            return Err(NotAnId);
         }
         Ok(Self(bytes))
     }
