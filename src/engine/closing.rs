@@ -1,16 +1,15 @@
 //! Closing a round: the outcome, the package if a human must decide, and the round's new state.
 
-use quorate_core::ids::{AgentId, Offset, ProposalId, Timestamp};
+use quorate_core::ids::{AgentId, Digest, Offset, ProposalId, Timestamp};
 use quorate_core::package::{self, Escalated};
 use quorate_core::records::{
-    Closed, Coordinates, DecisionPackage, DecisionPart, Outcome, PackageContent, Round, RoundState,
-    Status,
+    Closed, Coordinates, DecisionPackage, DecisionPart, Opening, Outcome, PackageContent, Round,
+    RoundState, Status,
 };
 use quorate_core::round::{OpenRound, due};
 
 use super::io::{Halt, Output};
 use super::partition::Partition;
-use super::proposals::electorate;
 use super::rounds::{Ended, Live};
 use super::tables::Tables;
 use crate::wire;
@@ -25,7 +24,7 @@ impl Partition {
         closed_early: bool,
         out: &mut Vec<Output>,
     ) -> Result<(), Halt> {
-        let Some(Live { round, .. }) = self.rounds.take_live(&id) else {
+        let Some(Live { round, panel, .. }) = self.rounds.take_live(&id) else {
             return Ok(());
         };
         let decision = round.resolve();
@@ -46,13 +45,14 @@ impl Partition {
         };
         let escalated = decision.status == Status::Escalated;
         let package = if escalated {
-            let silent = silent(tables, &round);
-            let content = self.content(&round, &decision, decision_digest, silent)?;
+            let qualified = self.rounds.panels.qualified(tables, panel);
+            let content = content(&round, &decision, decision_digest, &qualified)?;
             let digest = wire::digest_of(&content)?;
             Some((content, digest))
         } else {
             None
         };
+        self.rounds.panels.leave(panel);
         let voters = decision.ballots.iter().filter(|ballot| ballot.counted);
         let closed = Closed {
             resolution: 1,
@@ -78,49 +78,11 @@ impl Partition {
             decision_digest,
             coordinates,
         })));
-        let mut opening = round.opening;
-        if !escalated {
-            opening.proposal.0.clear();
-        }
-        let state = if escalated {
-            RoundState::Escalated
-        } else {
-            RoundState::Closed
-        };
-        let record = Round {
-            proposal_id: id,
-            state,
-            opening,
-            closed: Some(closed),
-            snapshot: None,
-        };
-        let subject = round.proposal.action.subject;
-        let ended = Ended {
-            round: record,
-            policy: round.policy,
-            subject,
-            parked: Vec::new(),
-        };
+        let ended = Ended::recorded(as_closed(id, round.opening, closed), round.policy);
         out.extend(self.escalation(&ended));
-        out.push(Output::Round(Box::new(ended.round.clone())));
-        self.rounds.end(ended);
+        self.rounds.end(&ended);
+        out.push(Output::Round(Box::new(ended.round)));
         Ok(())
-    }
-
-    fn content(
-        &self,
-        round: &OpenRound,
-        decision: &DecisionPart,
-        decision_digest: quorate_core::ids::Digest,
-        silent: Vec<AgentId>,
-    ) -> Result<PackageContent, Halt> {
-        let escalated = Escalated {
-            proposal_bytes: wire::unframed(&round.opening.proposal.0)?,
-            proposal: &round.proposal,
-            decision,
-            decision_digest,
-        };
-        Ok(package::content(escalated, round.words(), silent))
     }
 
     /// The package of an escalated round in its present tier.
@@ -143,12 +105,39 @@ impl Partition {
     }
 }
 
-/// Agents that were qualified and active at the pins and said nothing.
-fn silent(tables: &Tables, round: &OpenRound) -> Vec<AgentId> {
-    let pins = round.opening.pins;
-    let qualified = electorate(tables, &round.proposal.domain, &round.policy, pins);
-    qualified
-        .filter(|(id, standing)| standing.qualified && !round.has_heard(id.as_str()))
-        .map(|(id, _)| id)
-        .collect()
+/// A round's record once it has closed; the proposal is kept for people who are asked.
+fn as_closed(proposal_id: ProposalId, opening: Opening, closed: Closed) -> Round {
+    let mut opening = opening;
+    let escalated = closed.status == Status::Escalated;
+    if !escalated {
+        opening.proposal.0.clear();
+    }
+    Round {
+        proposal_id,
+        state: if escalated {
+            RoundState::Escalated
+        } else {
+            RoundState::Closed
+        },
+        opening,
+        closed: Some(closed),
+        snapshot: None,
+    }
+}
+
+/// What a human is asked about a round; `qualified` are those who might have spoken.
+fn content(
+    round: &OpenRound,
+    decision: &DecisionPart,
+    decision_digest: Digest,
+    qualified: &[AgentId],
+) -> Result<PackageContent, Halt> {
+    let escalated = Escalated {
+        proposal_bytes: wire::unframed(&round.opening.proposal.0)?,
+        proposal: &round.proposal,
+        decision,
+        decision_digest,
+    };
+    let silent = qualified.iter().filter(|id| !round.has_heard(id.as_str()));
+    Ok(package::content(escalated, round.words(), silent.cloned()))
 }

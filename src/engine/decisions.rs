@@ -116,7 +116,7 @@ impl Partition {
             }
             Err(refusal) => Err(refusal),
         };
-        self.rounds.end(ended);
+        self.rounds.end(&ended);
         Ok(outputs)
     }
 
@@ -188,7 +188,7 @@ impl Partition {
                 // INVARIANT: only escalated rounds have a due time.
                 Err(_) => {}
             }
-            self.rounds.end(ended);
+            self.rounds.end(&ended);
         }
         Ok(())
     }

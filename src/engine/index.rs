@@ -50,7 +50,7 @@ impl Partition {
             let (deadline, proposer) = (opening.deadline, opening.proposer.clone());
             self.rounds.count(deadline, id, proposer);
         }
-        self.rounds.past.index(Ended::recorded(round, policy));
+        self.rounds.past.index(&Ended::recorded(round, policy));
         for kept in self.orphans.take(id) {
             // What was read before the restart was judged before it.
             if kept.offset < self.replayed {
@@ -73,7 +73,7 @@ impl Partition {
 
     /// Whether what the index has of a round may be the last that is known of it.
     fn may_index(&self, id: &ProposalId) -> bool {
-        self.rounds.get(id).is_none() && self.rounds.past.may_index(id)
+        !self.rounds.is_running(id) && self.rounds.past.may_index(id)
     }
 
     /// Says that every closed round has been given; what waited for that is judged now.

@@ -15,6 +15,7 @@ mod kept;
 mod lead;
 mod marks;
 mod orphans;
+mod panels;
 mod partition;
 mod past;
 mod proposals;

@@ -33,19 +33,20 @@ impl PartialEq for Past {
 
 impl Past {
     /// Keeps a round that has just closed, or changed.
-    pub(super) fn put(&mut self, ended: Ended) {
+    pub(super) fn put(&mut self, ended: &Ended) {
         self.note_newer(ended.round.proposal_id);
         self.index(ended);
     }
 
     /// Keeps a round as the index has it.
-    pub(super) fn index(&mut self, ended: Ended) {
+    pub(super) fn index(&mut self, ended: &Ended) {
         if let Some(over) = ended.forgotten() {
             self.over.insert((over, ended.round.proposal_id));
         }
         let digest = ended.round.opening.policy_digest;
-        self.policies.entry(digest).or_insert(ended.policy);
-        self.rounds.put(ended.round);
+        let policy = self.policies.entry(digest);
+        policy.or_insert_with(|| Arc::clone(&ended.policy));
+        self.rounds.put(&ended.round);
     }
 
     /// A round as it was kept.

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use quorate_core::electorate::Standing;
 use quorate_core::fault::{self, Fault};
-use quorate_core::ids::{AgentId, Bytes, Digest, Millis, Offset, ProposalId, Timestamp};
+use quorate_core::ids::{Bytes, Digest, Millis, Offset, ProposalId, Timestamp};
 use quorate_core::limits::check_texts;
 use quorate_core::millionths::Millionths;
-use quorate_core::records::{
-    Agent, AgentStatus, Opening, Pins, Policy, Proposal, Round, RoundState,
-};
+use quorate_core::records::{Agent, Opening, Policy, Proposal, Round, RoundState};
 use quorate_core::reject::Reject;
 use quorate_core::resolve::RULES_REVISION;
 use quorate_core::round::{OpenRound, check_proposer};
@@ -155,14 +152,18 @@ impl Partition {
             pins: self.pins,
             traceparent: record.headers.traceparent.map(str::to_owned),
         };
-        let standing = tables.standing(&agent, &proposal.domain, &policy, self.pins);
+        let panels = &mut self.rounds.panels;
+        let panel = panels.join(self.pins, &proposal.domain, &policy);
+        let standing = panels
+            .standing(tables, panel, agent.agent_id.as_str())
+            .unwrap_or_else(|| {
+                Arc::new(tables.standing(&agent, &proposal.domain, &policy, self.pins))
+            });
         let mut round = OpenRound::open(id, opening, proposal, confidence, policy, standing);
         if round.policy.early_close {
-            let awaited: Vec<_> =
-                electorate(tables, &round.proposal.domain, &round.policy, self.pins).collect();
-            round.await_agents(awaited.into_iter());
+            round.await_agents(panels.active(tables, panel));
         }
-        let mut live = Live::new(round);
+        let mut live = Live::new(round, panel);
         let gap = self.lost.filter(|lost| lost.mark(&mut live.round));
         live.first = gap.map(|lost| lost.place());
         let state = RoundState::Open;
@@ -210,24 +211,6 @@ impl Partition {
         }
         Ok(())
     }
-}
-
-/// The agents an early close must wait for.
-pub(super) fn electorate(
-    tables: &Tables,
-    domain: &str,
-    policy: &Policy,
-    pins: Pins,
-) -> impl Iterator<Item = (AgentId, Standing)> {
-    let active = tables
-        .agents(pins.agents)
-        .filter(|agent| agent.status == AgentStatus::Active);
-    active.map(move |agent| {
-        (
-            agent.agent_id.clone(),
-            tables.standing(agent, domain, policy, pins),
-        )
-    })
 }
 
 /// Parses an id and checks the time it carries.

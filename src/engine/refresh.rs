@@ -12,7 +12,6 @@ use quorate_core::topic::Topic;
 
 use super::io::{Halt, Output};
 use super::partition::Partition;
-use super::rounds::Slot;
 use crate::wire;
 
 /// How far rounds may lag behind before they are written again. Set for a restart within seconds.
@@ -85,15 +84,16 @@ impl Partition {
 
     /// A round that is not closed, complete in itself.
     fn as_written(&self, id: &ProposalId, upto: Offset) -> Option<Round> {
-        match self.rounds.get(id)? {
-            Slot::Open(live) => Some(Round {
-                proposal_id: *id,
-                state: RoundState::Open,
-                opening: live.round.opening.clone(),
-                closed: None,
-                snapshot: Some(live.round.snapshot(upto)),
-            }),
-            Slot::Ended(ended) => Some(ended.round.clone()),
+        if let Some(ended) = self.rounds.escalated(id) {
+            return Some(ended.round);
         }
+        let live = self.rounds.live(id)?;
+        Some(Round {
+            proposal_id: *id,
+            state: RoundState::Open,
+            opening: live.round.opening.clone(),
+            closed: None,
+            snapshot: Some(live.round.snapshot(upto)),
+        })
     }
 }

@@ -3,7 +3,7 @@
 use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
 use quorate_core::limits::{check_evidence, check_texts};
-use quorate_core::records::{Agent, AgentStatus, Control, Mode, Opening, Policy, Response};
+use quorate_core::records::{AgentStatus, Control, Mode, Opening, Response};
 use quorate_core::reject::Reject;
 use quorate_core::round::{Heard, ORPHAN_GRACE, check_grace, check_speaker, check_time, late};
 use quorate_core::topic::Topic;
@@ -64,8 +64,9 @@ impl Partition {
             return Ok(Err(Reject::UnknownProposal.into()));
         };
         let place = (record.offset, at);
-        let heard = self.rounds.change(&id, place, |live| {
-            let heard = hear_open(tables, live, (&response, digest), at);
+        let heard = self.rounds.change(&id, place, |live, panels| {
+            let speaker = panels.speaker(tables, live.panel, &response.agent_id);
+            let heard = live.round.hear(&response, digest, at, speaker);
             let said = heard == Ok(Heard::Said);
             let settled = said && live.round.is_settled_early();
             ((heard, settled), said)
@@ -211,20 +212,4 @@ fn hear_ended(
     check_speaker(response, agent.map(|agent| &**agent))?;
     check_time(opening, at)?;
     Err(Reject::RoundClosed)
-}
-
-/// What an open round makes of a response.
-fn hear_open(
-    tables: &Tables,
-    live: &mut Live,
-    (response, digest): (&Response<'_>, Digest),
-    at: Timestamp,
-) -> Result<Heard, Reject> {
-    let pins = live.round.opening.pins;
-    let agent = tables
-        .agent(&response.agent_id, pins.agents)
-        .map(|agent| &**agent);
-    let standing =
-        |agent: &Agent, domain: &str, policy: &Policy| tables.standing(agent, domain, policy, pins);
-    live.round.hear(response, digest, at, agent, standing)
 }

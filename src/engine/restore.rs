@@ -17,7 +17,6 @@ use quorate_core::topic::Topic;
 
 use super::io::Halt;
 use super::partition::{Clock, Partition, Position};
-use super::proposals::electorate;
 use super::rounds::{Ended, Live};
 use super::tables::Tables;
 
@@ -43,12 +42,12 @@ impl Partition {
         }
         self.rounds
             .count(opening.deadline, id, opening.proposer.clone());
-        self.rounds.end(Ended::recorded(round, policy));
+        self.rounds.end(&Ended::recorded(round, policy));
         Ok(())
     }
 
     fn restore_live(
-        &self,
+        &mut self,
         tables: &Tables,
         id: ProposalId,
         (opening, snapshot): (Opening, Option<Snapshot>),
@@ -60,26 +59,24 @@ impl Partition {
             what: format!("`{agent}`"),
         };
         let (pins, proposer) = (opening.pins, opening.proposer.clone());
-        let agent = tables
-            .agent(proposer.as_str(), pins.agents)
-            .ok_or_else(|| missing(&proposer))?;
-        let standing = tables.standing(agent, &proposal.domain, &policy, pins);
         let confidence = Millionths::admit(proposal.confidence).map_err(|_| missing(&proposer))?;
-        let mut live = Live::new(OpenRound::open(
-            id, opening, proposal, confidence, policy, standing,
-        ));
+        let panels = &mut self.rounds.panels;
+        let panel = panels.join(pins, &proposal.domain, &policy);
+        let standing = panels.standing(tables, panel, proposer.as_str());
+        let standing = standing.ok_or_else(|| missing(&proposer))?;
+        let mut live = Live::new(
+            OpenRound::open(id, opening, proposal, confidence, policy, standing),
+            panel,
+        );
         let round = &mut live.round;
         if round.policy.early_close {
-            let awaited: Vec<_> =
-                electorate(tables, &round.proposal.domain, &round.policy, pins).collect();
-            round.await_agents(awaited.into_iter());
+            round.await_agents(panels.active(tables, panel));
         }
         if let Some(snapshot) = snapshot {
             live.upto = snapshot.upto;
-            let (domain, policy) = (round.proposal.domain.clone(), Arc::clone(&round.policy));
             let standing = |agent: &AgentId| {
-                let agent = tables.agent(agent.as_str(), pins.agents)?;
-                Some(tables.standing(agent, &domain, &policy, pins))
+                let speaker = panels.speaker(tables, panel, agent.as_str());
+                speaker.map(|speaker| Arc::clone(speaker.standing))
             };
             let taken_up = round.take_up(snapshot, standing);
             taken_up.map_err(|agent| missing(&agent))?;

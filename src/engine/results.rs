@@ -10,7 +10,7 @@ use quorate_core::trust;
 use super::io::{Output, Record};
 use super::kept::{Kept, Refusal};
 use super::partition::{Partition, check_key};
-use super::rounds::{Ended, Slot};
+use super::rounds::Ended;
 use super::tables::Tables;
 
 impl Partition {
@@ -30,14 +30,14 @@ impl Partition {
     /// and otherwise what followed from it is committed.
     fn park_again(&mut self, kept: Kept) {
         let waits = self.round_of(&kept).filter(|id| {
-            let Some(Slot::Ended(ended)) = self.rounds.get(id) else {
-                return false;
-            };
-            must_wait(&ended.round, kept.timestamp, &ended.policy) == Ok(true)
+            let escalated = self.rounds.escalated(id);
+            escalated.is_some_and(|ended| {
+                must_wait(&ended.round, kept.timestamp, &ended.policy) == Ok(true)
+            })
         });
         if let Some(mut ended) = waits.and_then(|id| self.rounds.take_ended(&id)) {
             ended.parked.push(kept);
-            self.rounds.end(ended);
+            self.rounds.end(&ended);
         }
     }
 
@@ -90,7 +90,7 @@ impl Partition {
             Ok(false) => self.settle_or_refuse(tables, kept, &mut ended, out),
             Err(_) => {}
         }
-        self.rounds.end(ended);
+        self.rounds.end(&ended);
         waits.map(drop).map_err(Refusal::from)
     }
 

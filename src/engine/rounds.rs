@@ -10,8 +10,10 @@ use quorate_core::round::{OpenRound, REMEMBERED_MIN, due};
 
 use super::kept::Kept;
 use super::marks::Marks;
+use super::panels::Panels;
 use super::past::Past;
 use super::refresh::Behind;
+use crate::store::Packed;
 
 /// Other rounds on the same subject that a package lists.
 const RELATED_MAX: usize = 16;
@@ -32,12 +34,16 @@ pub(super) struct Rounds {
     admitted: usize,
     /// Open rounds whose snapshots would be too large to write.
     unwieldy: BTreeSet<ProposalId>,
+    pub(super) panels: Panels,
     dues: BTreeSet<(Timestamp, ProposalId)>,
     pub(super) past: Past,
     /// Rounds whose deadlines `acp.proposals` has not passed, whether they are still open or not.
     running: BTreeSet<(Timestamp, ProposalId, AgentId)>,
     running_of: BTreeMap<AgentId, i32>,
-    by_subject: BTreeMap<String, BTreeSet<ProposalId>>,
+    /// Results that wait for the last outcomes of their rounds.
+    parked: BTreeSet<(Offset, Timestamp, ProposalId)>,
+    /// Open and escalated rounds.
+    by_subject: BTreeSet<(String, ProposalId)>,
     pub(super) marks: Marks,
 }
 
@@ -54,15 +60,36 @@ pub struct Open {
 
 /// A round as it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Slot {
+enum Slot {
     Open(Box<Live>),
-    Ended(Box<Ended>),
+    Escalated(Box<Waiting>),
+}
+
+/// An escalated round, put away until somebody decides.
+#[derive(Clone, Debug, PartialEq)]
+struct Waiting {
+    packed: Packed,
+    policy: Arc<Policy>,
+    due: Timestamp,
+    parked: Vec<Kept>,
+}
+
+impl Waiting {
+    fn ended(&self) -> Option<Ended> {
+        let ended = Ended::recorded(self.packed.round()?, Arc::clone(&self.policy));
+        Some(Ended {
+            parked: self.parked.clone(),
+            ..ended
+        })
+    }
 }
 
 /// A round that takes responses.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) round: OpenRound,
+    /// What agents bring to it.
+    pub(super) panel: usize,
     /// The first record of `acp.responses` that changed it, with the stream time there.
     pub(super) first: Option<(Offset, Timestamp)>,
     /// Records of `acp.responses` below it are in the round's snapshot.
@@ -73,13 +100,24 @@ pub(super) struct Live {
 
 impl Live {
     /// A round nobody has answered to.
-    pub(super) const fn new(round: OpenRound) -> Self {
+    pub(super) const fn new(round: OpenRound, panel: usize) -> Self {
         Self {
             round,
+            panel,
             first: None,
             upto: Offset(0),
             counted: 0,
         }
+    }
+}
+
+impl PartialEq for Live {
+    /// Equal in everything but the number of its panel.
+    fn eq(&self, other: &Self) -> bool {
+        self.round == other.round
+            && self.first == other.first
+            && self.upto == other.upto
+            && self.counted == other.counted
     }
 }
 
@@ -88,23 +126,24 @@ impl Live {
 pub(super) struct Ended {
     pub(super) round: Round,
     pub(super) policy: Arc<Policy>,
-    pub(super) subject: String,
     /// Results that wait for the last outcome, in offset order.
     pub(super) parked: Vec<Kept>,
 }
 
 impl Ended {
     /// A round as its record has it.
-    pub(super) fn recorded(round: Round, policy: Arc<Policy>) -> Self {
-        let closed = round.closed.as_ref();
-        let package = closed.and_then(|closed| closed.package.as_ref());
-        let subject = package.map(|content| content.proposal.action.subject.clone());
+    pub(super) const fn recorded(round: Round, policy: Arc<Policy>) -> Self {
         Self {
             round,
             policy,
-            subject: subject.unwrap_or_default(),
             parked: Vec::new(),
         }
+    }
+
+    /// What its package says it is about.
+    fn subject(&self) -> &str {
+        let package = self.closed().and_then(|closed| closed.package.as_ref());
+        package.map_or("", |content| &content.proposal.action.subject)
     }
 
     fn closed(&self) -> Option<&Closed> {
@@ -131,16 +170,24 @@ impl Ended {
 }
 
 impl Rounds {
-    /// An open or escalated round.
-    pub(super) fn get(&self, id: &ProposalId) -> Option<&Slot> {
-        self.slots.get(id)
+    /// Whether a round is open or escalated.
+    pub(super) fn is_running(&self, id: &ProposalId) -> bool {
+        self.slots.contains_key(id)
+    }
+
+    /// An escalated round.
+    pub(super) fn escalated(&self, id: &ProposalId) -> Option<Ended> {
+        match self.slots.get(id)? {
+            Slot::Open(_) => None,
+            Slot::Escalated(waiting) => waiting.ended(),
+        }
     }
 
     /// How a round was opened, whatever has become of it.
     pub(super) fn opening(&self, id: &ProposalId) -> Option<Cow<'_, Opening>> {
         match self.slots.get(id) {
             Some(Slot::Open(live)) => Some(Cow::Borrowed(&live.round.opening)),
-            Some(Slot::Ended(ended)) => Some(Cow::Borrowed(&ended.round.opening)),
+            Some(Slot::Escalated(waiting)) => Some(Cow::Owned(waiting.ended()?.round.opening)),
             None => self
                 .past
                 .get(id)
@@ -153,10 +200,19 @@ impl Rounds {
         self.slots.contains_key(id) || self.past.knows(id)
     }
 
+    /// An open round.
+    pub(super) fn live(&self, id: &ProposalId) -> Option<&Live> {
+        match self.slots.get(id)? {
+            Slot::Open(live) => Some(live),
+            Slot::Escalated(_) => None,
+        }
+    }
+
+    /// An open round, to be changed.
     pub(super) fn live_mut(&mut self, id: &ProposalId) -> Option<&mut Live> {
         match self.slots.get_mut(id)? {
             Slot::Open(live) => Some(live),
-            Slot::Ended(_) => None,
+            Slot::Escalated(_) => None,
         }
     }
 
@@ -167,7 +223,7 @@ impl Rounds {
 
     /// Notes that a record of `acp.responses` changed an open round.
     pub(super) fn touch(&mut self, id: &ProposalId, place: (Offset, Timestamp)) {
-        self.change(id, place, |_| ((), true));
+        self.change(id, place, |_, _| ((), true));
     }
 
     /// Lets a record of `acp.responses` do something to a round, if it is open, and notes whether
@@ -176,12 +232,12 @@ impl Rounds {
         &mut self,
         id: &ProposalId,
         place: (Offset, Timestamp),
-        change: impl FnOnce(&mut Live) -> (T, bool),
+        change: impl FnOnce(&mut Live, &mut Panels) -> (T, bool),
     ) -> Option<T> {
         let Some(Slot::Open(live)) = self.slots.get_mut(id) else {
             return None;
         };
-        let (done, changed) = change(live);
+        let (done, changed) = change(live, &mut self.panels);
         if !changed {
             return Some(done);
         }
@@ -212,14 +268,14 @@ impl Rounds {
         let (deadline, proposer) = (opening.deadline, opening.proposer.clone());
         self.count(deadline, id, proposer);
         let subject = live.round.proposal.action.subject.clone();
-        self.by_subject.entry(subject).or_default().insert(id);
+        self.by_subject.insert((subject, id));
         self.marks.keep(id);
         live.counted = live.round.admitted();
         self.admitted += live.counted;
         self.slots.insert(id, Slot::Open(Box::new(live)));
     }
 
-    /// Takes an open round out, to be closed.
+    /// Takes an open round out, to be closed; it leaves its panel when that is done.
     pub(super) fn take_live(&mut self, id: &ProposalId) -> Option<Live> {
         if !matches!(self.slots.get(id)?, Slot::Open(_)) {
             return None;
@@ -233,7 +289,8 @@ impl Rounds {
         if let Some((offset, time)) = live.first {
             self.heard.remove(&(offset, time, *id));
         }
-        self.forget_subject(&live.round.proposal.action.subject, id);
+        let subject = live.round.proposal.action.subject.clone();
+        self.by_subject.remove(&(subject, *id));
         self.marks.drop(id);
         self.unwieldy.remove(id);
         self.admitted = self.admitted.saturating_sub(live.counted);
@@ -242,23 +299,23 @@ impl Rounds {
 
     /// Takes a round that has ended out, to be changed and put back by [`Rounds::end`].
     pub(super) fn take_ended(&mut self, id: &ProposalId) -> Option<Ended> {
-        match self.slots.get(id) {
+        let waiting = match self.slots.get(id) {
             None => return self.past.take(id),
             Some(Slot::Open(_)) => return None,
-            Some(Slot::Ended(_)) => {}
-        }
-        let Some(Slot::Ended(ended)) = self.slots.remove(id) else {
-            return None;
+            Some(Slot::Escalated(waiting)) => waiting,
         };
-        if let Some(due) = ended.due() {
-            self.dues.remove(&(due, *id));
+        let (ended, due) = (waiting.ended()?, waiting.due);
+        self.slots.remove(id);
+        self.dues.remove(&(due, *id));
+        for kept in &ended.parked {
+            self.parked.remove(&(kept.offset, kept.time, *id));
         }
-        self.forget_subject(&ended.subject, id);
-        Some(*ended)
+        self.by_subject.remove(&(ended.subject().to_owned(), *id));
+        Some(ended)
     }
 
     /// Takes a round that has ended, escalated or closed.
-    pub(super) fn end(&mut self, ended: Ended) {
+    pub(super) fn end(&mut self, ended: &Ended) {
         let id = ended.round.proposal_id;
         let Some(due) = ended.due() else {
             self.marks.drop(&id);
@@ -267,27 +324,26 @@ impl Rounds {
         };
         self.marks.keep(id);
         self.dues.insert((due, id));
-        let subject = ended.subject.clone();
-        self.by_subject.entry(subject).or_default().insert(id);
-        self.slots.insert(id, Slot::Ended(Box::new(ended)));
-    }
-
-    fn forget_subject(&mut self, subject: &str, id: &ProposalId) {
-        if let Some(ids) = self.by_subject.get_mut(subject) {
-            ids.remove(id);
-            if ids.is_empty() {
-                self.by_subject.remove(subject);
-            }
+        for kept in &ended.parked {
+            self.parked.insert((kept.offset, kept.time, id));
         }
+        self.by_subject.insert((ended.subject().to_owned(), id));
+        let waiting = Waiting {
+            packed: Packed::of(&ended.round),
+            policy: Arc::clone(&ended.policy),
+            due,
+            parked: ended.parked.clone(),
+        };
+        self.slots.insert(id, Slot::Escalated(Box::new(waiting)));
     }
 
     /// Other open or escalated rounds on a subject, by id.
     pub(super) fn related(&self, subject: &str, but: &ProposalId) -> Vec<ProposalId> {
-        let ids = self.by_subject.get(subject).into_iter().flatten();
-        ids.filter(|id| *id != but)
-            .take(RELATED_MAX)
-            .copied()
-            .collect()
+        let first = (subject.to_owned(), ProposalId::from_bytes([0; 16]));
+        let of_subject = self.by_subject.range(first..);
+        let of_subject = of_subject.take_while(|(other, _)| other == subject);
+        let others = of_subject.map(|(_, id)| *id).filter(|id| id != but);
+        others.take(RELATED_MAX).collect()
     }
 
     /// Counts a round as its proposer's until `acp.proposals` passes its deadline.
@@ -367,20 +423,17 @@ impl Rounds {
 
     /// The first result that is parked with an escalated round.
     pub(super) fn first_parked(&self) -> Option<(Offset, Timestamp)> {
-        let escalated = self.dues.iter().filter_map(|(_, id)| self.slots.get(id));
-        let parked = escalated.filter_map(|slot| match slot {
-            Slot::Ended(ended) => ended.parked.first(),
-            Slot::Open(_) => None,
-        });
-        parked.map(|kept| (kept.offset, kept.time)).min()
+        let first = self.parked.first();
+        first.map(|(offset, time, _)| (*offset, *time))
     }
 }
 
 impl Rounds {
     /// Forgets a round in whatever state.
     pub(super) fn forget(&mut self, id: &ProposalId) {
-        if self.take_live(id).is_none() {
-            self.take_ended(id);
+        match self.take_live(id) {
+            Some(live) => self.panels.leave(live.panel),
+            None => drop(self.take_ended(id)),
         }
         self.marks.drop(id);
     }
@@ -423,6 +476,7 @@ impl PartialEq for Rounds {
             && self.heard == other.heard
             && self.admitted == other.admitted
             && self.dues == other.dues
+            && self.parked == other.parked
             && self.past == other.past
             && self.running == other.running
             && self.running_of == other.running_of

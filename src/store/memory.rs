@@ -26,7 +26,7 @@ enum Form {
 impl Memory {
     fn read(&self, id: ProposalId, form: &Form) -> Option<Round> {
         match form {
-            // INVARIANT: it was read back when it was written.
+            // INVARIANT: what would lose something is kept whole.
             Form::Slim(packed) => Slim::unpack(id, packed, &self.names),
             Form::Whole(round) => Some((**round).clone()),
         }
@@ -34,13 +34,12 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn put(&mut self, round: Round) {
-        let id = round.proposal_id;
-        let form = match Slim::pack(&round, &mut self.names) {
+    fn put(&mut self, round: &Round) {
+        let form = match Slim::pack(round, &mut self.names) {
             Some(packed) => Form::Slim(packed),
-            None => Form::Whole(Box::new(round)),
+            None => Form::Whole(Box::new(round.clone())),
         };
-        self.rounds.insert(id, form);
+        self.rounds.insert(round.proposal_id, form);
     }
 
     fn get(&self, id: &ProposalId) -> Option<Round> {
@@ -184,7 +183,7 @@ mod tests {
                 proposal_id: id,
                 ..changed
             };
-            store.put(changed.clone());
+            store.put(&changed);
             assert_eq!(store.get(&id), Some(changed));
         }
         let whole = |form: &&Form| matches!(form, Form::Whole(_));
@@ -199,7 +198,7 @@ mod tests {
     fn a_round_of_eight_ballots_takes_less_than_two_hundred_bytes() {
         let mut store = Memory::default();
         for at in 1..100 {
-            store.put(round(at));
+            store.put(&round(at));
         }
         for form in store.rounds.values() {
             let Form::Slim(packed) = form else {

@@ -1,9 +1,10 @@
-//! Where an engine keeps the rounds that have closed.
+//! Where an engine keeps the rounds that have closed, and in what form those that escalated.
 //!
 //! A store is disposable: it holds what `acp.rounds` says and nothing else, and is filled from
-//! there again when it is lost. What is open or escalated is not its business.
+//! there again when it is lost.
 
 mod memory;
+mod packed;
 mod slim;
 
 use std::fmt;
@@ -12,11 +13,12 @@ use quorate_core::ids::ProposalId;
 use quorate_core::records::Round;
 
 pub use memory::Memory;
+pub use packed::Packed;
 
 /// Closed rounds by id, each as its last record has it.
 pub trait Store: fmt::Debug + Send {
     /// Keeps a round, in place of what was kept of it.
-    fn put(&mut self, round: Round);
+    fn put(&mut self, round: &Round);
 
     /// A round that is kept.
     fn get(&self, id: &ProposalId) -> Option<Round>;

@@ -9,7 +9,7 @@ use quorate_core::policy::governing;
 use quorate_core::records::{Agent, Opening, Pins, Policy, Proposal, Response, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::resolve::RULES_REVISION;
-use quorate_core::round::{OpenRound, check_proposer};
+use quorate_core::round::{OpenRound, Speaker, check_proposer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -109,7 +109,14 @@ impl Case {
             let response: Response<'_> = read(&text, "response")?;
             let stream_time = round.opening.proposal_time.plus(Millis(at));
             let agent = find(&response.agent_id);
-            let heard = round.hear(&response, digest, stream_time, agent, standing);
+            let standing = agent.map(|agent| {
+                let domain = &round.proposal.domain;
+                (agent, Arc::new(standing(agent, domain, &round.policy)))
+            });
+            let speaker = standing
+                .as_ref()
+                .map(|(agent, standing)| Speaker { agent, standing });
+            let heard = round.hear(&response, digest, stream_time, speaker);
             if let Err(reject) = heard {
                 refused.push(Refused {
                     agent_id: response.agent_id.into_owned(),
@@ -178,7 +185,7 @@ impl Case {
             pins: Pins::NONE,
             traceparent: None,
         };
-        let standing = standing(agent, &proposal.domain, policy);
+        let standing = Arc::new(standing(agent, &proposal.domain, policy));
         let policy = Arc::new(policy.clone());
         Ok(OpenRound::open(
             proposal_id,

@@ -17,7 +17,7 @@ mod snapshot;
 
 pub use escalation::{Decided, TIERS_MAX, TimedOut, decide, due, second_part, time_out};
 pub use open::{
-    Heard, OpenRound, Said, check_grace, check_proposer, check_speaker, check_time, late,
+    Heard, OpenRound, Said, Speaker, check_grace, check_proposer, check_speaker, check_time, late,
 };
 pub use settlement::{Reported, must_wait, reporter_allowed, settle};
 

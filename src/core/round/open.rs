@@ -1,5 +1,6 @@
 //! A round while responses are taken.
 
+use alloc::boxed::Box;
 use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -35,8 +36,11 @@ pub struct OpenRound {
     proposer_principal: Arc<str>,
     stakes: Stakes,
     pub(super) seats: BTreeMap<AgentId, Seat>,
-    pub(super) heard: BTreeSet<Digest>,
-    pub(super) unheard: BTreeMap<AgentId, Standing>,
+    /// How many responses were admitted.
+    pub(super) admitted: usize,
+    /// Admitted responses that no seat lists any more.
+    pub(super) unlisted: BTreeSet<Digest>,
+    pub(super) unheard: BTreeMap<AgentId, Arc<Standing>>,
     pub(super) suspended: BTreeSet<AgentId>,
     pub(super) pattern_suspended: bool,
     pub(super) input_lost: bool,
@@ -49,8 +53,26 @@ pub(super) struct Seat {
     pub(super) said: Said,
     /// Whether this is still the proposal itself, as its proposer's ballot.
     pub(super) is_proposal: bool,
+    /// What it said besides; most say nothing.
+    pub(super) besides: Option<Box<Besides>>,
+}
+
+/// Responses that are not their agent's ballot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Besides {
+    /// The first so many, as they were replaced or came too late.
     pub(super) superseded: Vec<Digest>,
+    /// How many more there were.
     pub(super) further: i32,
+}
+
+/// An agent that answers, as of the round's pins.
+#[derive(Clone, Copy, Debug)]
+pub struct Speaker<'a> {
+    /// The agent.
+    pub agent: &'a Agent,
+    /// What it brings to the round's domain under its policy.
+    pub standing: &'a Arc<Standing>,
 }
 
 /// What an agent said, owned.
@@ -103,19 +125,25 @@ pub fn check_proposer<A: Borrow<Agent>, P: Borrow<Policy>>(
 ///
 /// # Errors
 /// The first refusal that applies, in the protocol's order.
-pub fn check_speaker<'a>(
+pub fn check_speaker<A: Borrow<Agent>>(
     response: &Response<'_>,
-    agent: Option<&'a Agent>,
-) -> Result<(&'a Agent, Millionths), Reject> {
+    agent: Option<A>,
+) -> Result<(A, Millionths), Reject> {
     let confidence = Millionths::admit(response.confidence).map_err(|_| Reject::BadNumber)?;
     let agent = agent.ok_or(Reject::AgentNotListed)?;
-    if agent.status != AgentStatus::Active {
+    if agent.borrow().status != AgentStatus::Active {
         return Err(Reject::AgentNotActive);
     }
     if response.verdict == Verdict::Challenge && response.reasoning.trim().is_empty() {
         return Err(Reject::ReasoningMissing);
     }
     Ok((agent, confidence))
+}
+
+impl Borrow<Agent> for Speaker<'_> {
+    fn borrow(&self) -> &Agent {
+        self.agent
+    }
 }
 
 /// Whether a response of that stream time is not too early for its proposal. Asked before anything
@@ -162,7 +190,7 @@ impl OpenRound {
         proposal: Proposal,
         confidence: Millionths,
         policy: Arc<Policy>,
-        proposer: Standing,
+        proposer: Arc<Standing>,
     ) -> Self {
         let said = Said {
             digest: opening.proposal_digest,
@@ -174,11 +202,10 @@ impl OpenRound {
         let stakes = policy.stakes_that_count(&proposal.action, proposal.stakes);
         let proposer_principal = proposer.principal.clone();
         let seat = Seat {
-            standing: Arc::new(proposer),
+            standing: proposer,
             said,
             is_proposal: true,
-            superseded: Vec::new(),
-            further: 0,
+            besides: None,
         };
         Self {
             proposal_id,
@@ -188,7 +215,8 @@ impl OpenRound {
             policy,
             proposer_principal,
             stakes,
-            heard: BTreeSet::new(),
+            admitted: 0,
+            unlisted: BTreeSet::new(),
             unheard: BTreeMap::new(),
             suspended: BTreeSet::new(),
             pattern_suspended: false,
@@ -197,7 +225,7 @@ impl OpenRound {
     }
 
     /// Names the qualified agents whose silence keeps an early close waiting.
-    pub fn await_agents(&mut self, electorate: impl Iterator<Item = (AgentId, Standing)>) {
+    pub fn await_agents(&mut self, electorate: impl Iterator<Item = (AgentId, Arc<Standing>)>) {
         let proposer = &self.opening.proposer;
         let awaited = electorate.filter(|(id, standing)| standing.qualified && id != proposer);
         self.unheard = awaited.collect();
@@ -205,7 +233,7 @@ impl OpenRound {
 
     /// Admits a response at the stream time of its offset.
     ///
-    /// `agent` is the agent at the pins; `standing` says what it brings to a domain under a policy.
+    /// `speaker` is none for an agent that the tables do not have at the pins.
     ///
     /// # Errors
     /// The first refusal that applies, in the protocol's order; the round is then unchanged.
@@ -214,11 +242,10 @@ impl OpenRound {
         response: &Response<'_>,
         digest: Digest,
         at: Timestamp,
-        agent: Option<&Agent>,
-        standing: impl FnOnce(&Agent, &str, &Policy) -> Standing,
+        speaker: Option<Speaker<'_>>,
     ) -> Result<Heard, Reject> {
         check_grace(&self.opening, at)?;
-        let (agent, confidence) = check_speaker(response, agent)?;
+        let (Speaker { agent, standing }, confidence) = check_speaker(response, speaker)?;
         check_time(&self.opening, at)?;
         if response
             .proposal_digest
@@ -226,11 +253,10 @@ impl OpenRound {
         {
             return Err(Reject::DigestMismatch);
         }
-        if self.heard.contains(&digest) {
+        if self.has_admitted(&agent.agent_id, digest) {
             return Ok(Heard::Copy);
         }
-        let standing = standing(agent, &self.proposal.domain, &self.policy);
-        self.has_room(&agent.agent_id, &standing)?;
+        self.has_room(&agent.agent_id, standing)?;
         let said = Said {
             digest,
             verdict: response.verdict,
@@ -238,8 +264,15 @@ impl OpenRound {
             reasoning: response.reasoning.to_string(),
             evidence: response.evidence.clone(),
         };
-        self.take(agent.agent_id.clone(), Arc::new(standing), said);
+        self.take(agent.agent_id.clone(), Arc::clone(standing), said);
         Ok(Heard::Said)
+    }
+
+    /// Whether these very bytes were admitted before: an agent's name is among them, so that only
+    /// its own seat can list them.
+    fn has_admitted(&self, agent: &AgentId, digest: Digest) -> bool {
+        let lists = |seat: &Seat| seat.said.digest == digest || seat.superseded().contains(&digest);
+        self.seats.get(agent).is_some_and(lists) || self.unlisted.contains(&digest)
     }
 
     /// Whether another agent's ballot fits; one that has a seat by a response always does.
@@ -272,7 +305,7 @@ impl OpenRound {
     }
 
     fn take(&mut self, agent: AgentId, standing: Arc<Standing>, said: Said) {
-        self.heard.insert(said.digest);
+        self.admitted += 1;
         self.unheard.remove(&agent);
         let seat = match self.seats.entry(agent) {
             Entry::Occupied(seat) => seat.into_mut(),
@@ -281,8 +314,7 @@ impl OpenRound {
                     standing,
                     said,
                     is_proposal: false,
-                    superseded: Vec::new(),
-                    further: 0,
+                    besides: None,
                 });
                 return;
             }
@@ -298,10 +330,12 @@ impl OpenRound {
         } else {
             said.digest
         };
-        if seat.superseded.len() < SUPERSEDED_MAX {
-            seat.superseded.push(replaced);
+        let besides = seat.besides.get_or_insert_default();
+        if besides.superseded.len() < SUPERSEDED_MAX {
+            besides.superseded.push(replaced);
         } else {
-            seat.further = seat.further.saturating_add(1);
+            besides.further = besides.further.saturating_add(1);
+            self.unlisted.insert(replaced);
         }
     }
 
@@ -327,11 +361,14 @@ impl OpenRound {
             return false;
         }
         if fault::is_on(Fault::EarlyTooSoon) {
-            return self.heard.len() > 1;
+            return self.admitted > 1;
         }
         let voices = self.voices();
         // A suspended agent may still answer, and its answer bears on whether it mattered.
-        early::settled_early(&self.case(&voices), self.unheard.values())
+        early::settled_early(
+            &self.case(&voices),
+            self.unheard.values().map(|standing| &**standing),
+        )
     }
 
     /// What the round comes to as it stands.
@@ -372,17 +409,15 @@ impl OpenRound {
     /// The responses that are not their agents' ballots, sorted by agent.
     #[must_use]
     pub fn superseded(&self) -> Vec<Superseded> {
-        let listed = self
-            .seats
-            .iter()
-            .filter(|(_, seat)| !seat.superseded.is_empty());
-        listed
-            .map(|(agent, seat)| Superseded {
+        let listed = |(agent, seat): (&AgentId, &Seat)| {
+            let besides = seat.besides.as_deref()?;
+            Some(Superseded {
                 agent_id: agent.clone(),
-                response_digests: seat.superseded.clone(),
-                further: seat.further,
+                response_digests: besides.superseded.clone(),
+                further: besides.further,
             })
-            .collect()
+        };
+        self.seats.iter().filter_map(listed).collect()
     }
 
     /// What was said, for the decision package.
@@ -419,5 +454,14 @@ impl OpenRound {
             })
         };
         taught.filter_map(lesson).collect()
+    }
+}
+
+impl Seat {
+    /// The listed responses that are not the ballot.
+    pub(super) fn superseded(&self) -> &[Digest] {
+        self.besides
+            .as_deref()
+            .map_or(&[], |besides| &besides.superseded)
     }
 }

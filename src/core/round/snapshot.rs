@@ -2,29 +2,23 @@
 //!
 //! What an agent brings is not in it: that follows from the tables at the round's pins.
 
-use alloc::collections::BTreeSet;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use super::open::{OpenRound, Said, Seat};
+use super::open::{Besides, OpenRound, Said, Seat};
 use crate::electorate::Standing;
-use crate::ids::{AgentId, Digest, Offset};
+use crate::ids::{AgentId, Offset};
 use crate::records::{Snapshot, Stated};
 
 impl OpenRound {
     /// What was said by the responses before an offset; all of them must have been heard.
     #[must_use]
     pub fn snapshot(&self, upto: Offset) -> Snapshot {
-        let spoken = || self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
-        let listed = |seat: &Seat| {
-            let replaced = seat.superseded.iter().copied();
-            replaced.chain([seat.said.digest]).collect::<Vec<_>>()
-        };
-        let listed: BTreeSet<Digest> = spoken().flat_map(|(_, seat)| listed(seat)).collect();
+        let spoken = self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
         Snapshot {
             upto,
-            ballots: spoken().map(|(id, seat)| seat.stated(id)).collect(),
-            unlisted: self.heard.difference(&listed).copied().collect(),
+            ballots: spoken.map(|(id, seat)| seat.stated(id)).collect(),
+            unlisted: self.unlisted.iter().copied().collect(),
             suspended: self.suspended.iter().cloned().collect(),
             pattern_suspended: self.pattern_suspended,
             input_lost: self.input_lost,
@@ -38,17 +32,20 @@ impl OpenRound {
     pub fn take_up(
         &mut self,
         snapshot: Snapshot,
-        standing: impl Fn(&AgentId) -> Option<Standing>,
+        mut standing: impl FnMut(&AgentId) -> Option<Arc<Standing>>,
     ) -> Result<(), AgentId> {
         for stated in snapshot.ballots {
             let Some(standing) = standing(&stated.agent_id) else {
                 return Err(stated.agent_id);
             };
             self.unheard.remove(&stated.agent_id);
-            self.heard.insert(stated.response_digest);
-            self.heard.extend(&stated.superseded);
+            self.admitted += 1 + stated.superseded.len();
+            let besides = Besides {
+                superseded: stated.superseded,
+                further: stated.further,
+            };
             let seat = Seat {
-                standing: Arc::new(standing),
+                standing,
                 said: Said {
                     digest: stated.response_digest,
                     verdict: stated.verdict,
@@ -57,12 +54,12 @@ impl OpenRound {
                     evidence: stated.evidence,
                 },
                 is_proposal: false,
-                superseded: stated.superseded,
-                further: stated.further,
+                besides: (besides != Besides::default()).then(|| Box::new(besides)),
             };
             self.seats.insert(stated.agent_id, seat);
         }
-        self.heard.extend(snapshot.unlisted);
+        self.admitted += snapshot.unlisted.len();
+        self.unlisted.extend(snapshot.unlisted);
         self.suspended.extend(snapshot.suspended);
         self.pattern_suspended |= snapshot.pattern_suspended;
         self.input_lost |= snapshot.input_lost;
@@ -71,8 +68,8 @@ impl OpenRound {
 
     /// How many responses were admitted.
     #[must_use]
-    pub fn admitted(&self) -> usize {
-        self.heard.len()
+    pub const fn admitted(&self) -> usize {
+        self.admitted
     }
 }
 
@@ -85,8 +82,8 @@ impl Seat {
             confidence: self.said.confidence,
             reasoning: self.said.reasoning.clone(),
             evidence: self.said.evidence.clone(),
-            superseded: self.superseded.clone(),
-            further: self.further,
+            superseded: self.superseded().to_vec(),
+            further: self.besides.as_deref().map_or(0, |besides| besides.further),
         }
     }
 }
