@@ -115,6 +115,48 @@ fn every_partition_is_told_and_telling_again_changes_no_table() {
     assert_eq!(again, "ada: unchanged\n");
 }
 
+/// What a verb says with `--output json`, a value a line.
+fn in_json(house: &House, arguments: &[&str]) -> Vec<Value> {
+    let said = house.ok(&[arguments, &["--output", "json"]].concat());
+    let line = |line| serde_json::from_str(line).unwrap();
+    said.lines().map(line).collect()
+}
+
+#[test]
+fn what_suspending_and_resuming_wrote_is_said_to_machines_too() {
+    let house = House::with(3, AGENTS, POLICIES);
+    let agents = format!("{}agents", house.prefix);
+    let suspend = [&["suspend", "agent", "ada"], &BY[..]].concat();
+    let told = in_json(&house, &suspend);
+    let offset = listed(&house, "agents", "agent_id", "ada")["offset"].clone();
+    let written = json!({
+        "key": "ada", "change": "written", "topic": agents, "partition": 0, "offset": offset,
+    });
+    assert_eq!(told[0], written);
+    let orders: Vec<_> = told[1..].iter().collect();
+    for (partition, order) in orders.iter().enumerate() {
+        assert_eq!(order["partition"], partition);
+        assert_eq!(order["id"], orders[0]["id"]);
+        assert_eq!(order["topic"], format!("{}responses", house.prefix));
+        assert!(order["offset"].is_i64(), "{order}");
+    }
+    assert_eq!(orders.len(), 3);
+    let again = in_json(&house, &suspend);
+    let unchanged = |key: &str| json!({ "key": key, "change": "unchanged" });
+    assert_eq!((&again[0], again.len()), (&unchanged("ada"), 4));
+
+    let resume = ["resume", "agent", "ada"];
+    let resumed = in_json(&house, &resume);
+    assert_eq!(resumed.len(), 1);
+    assert_eq!(resumed[0]["change"], "written");
+    assert_eq!(in_json(&house, &resume), [unchanged("ada")]);
+    let told = in_json(&house, &[&["suspend", "pattern", "pay"], &BY[..]].concat());
+    assert_eq!((&told[0]["key"], told.len()), (&json!("pay"), 4));
+    let resume = ["resume", "pattern", "pay", "--mode", "shadow"];
+    assert_eq!(in_json(&house, &resume)[0]["key"], "pay");
+    assert_eq!(in_json(&house, &resume), [unchanged("pay")]);
+}
+
 #[test]
 fn rounds_under_a_suspended_pattern_escalate_until_it_is_resumed_in_the_mode_it_had() {
     let house = House::with(1, AGENTS, POLICIES);

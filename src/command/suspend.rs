@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use quorate_core::ids::Offset;
 use quorate_core::records::{Agent, AgentStatus, Control, Mode, Policy};
 use quorate_core::topic::Topic;
+use serde_json::json;
 
 use super::Output;
 use super::client::{self, Client};
@@ -47,6 +48,9 @@ pub(super) struct Order {
     /// Who orders it
     #[arg(long, value_name = "NAME")]
     operator: String,
+    /// Lines for people or for machines
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
 }
 
 /// What to give back to rounds opened from now on.
@@ -56,6 +60,9 @@ pub(super) enum Resume {
     Agent {
         /// Its id
         id: String,
+        /// Lines for people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
     },
     /// A policy, in the mode it had
     Pattern {
@@ -64,16 +71,28 @@ pub(super) enum Resume {
         /// The mode it takes [default: the one before, if the table still has it]
         #[arg(long, value_parser = ["live", "shadow"])]
         mode: Option<String>,
+        /// Lines for people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
     },
+}
+
+/// What is suspended or resumed where, and how that is told.
+struct Verb {
+    client: Client,
+    output: Output,
 }
 
 impl Suspend {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
         let client = Client::open(config)?;
+        let (Self::Agent { order, .. } | Self::Pattern { order, .. }) = &self;
+        let output = order.output;
+        let verb = Verb { client, output };
         let (offset, agent_id, pattern, order) = match self {
-            Self::Agent { id, order } => (suspend_agent(&client, &id)?, Some(id), None, order),
+            Self::Agent { id, order } => (verb.suspend_agent(&id)?, Some(id), None, order),
             Self::Pattern { pattern, order } => {
-                let offset = suspend_pattern(&client, &pattern)?;
+                let offset = verb.suspend_pattern(&pattern)?;
                 (offset, None, Some(pattern), order)
             }
         };
@@ -85,14 +104,14 @@ impl Suspend {
             operator: order.operator,
             reason: order.reason,
         };
-        let told = tell(&client, &control).with_context(|| {
+        let told = tell(&verb.client, &control).with_context(|| {
             format!(
                 "the table says so since offset {}, but not every running round was told; \
                  repeat the command",
                 offset.0
             )
         })?;
-        client::print_appended(&control.control_id, &told, Output::Text)?;
+        client::print_appended(&control.control_id, &told, output)?;
         Ok(())
     }
 }
@@ -100,61 +119,86 @@ impl Suspend {
 impl Resume {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
         let client = Client::open(config)?;
+        let (Self::Agent { output, .. } | Self::Pattern { output, .. }) = self;
+        let verb = Verb { client, output };
         match self {
-            Self::Agent { id } => resume_agent(&client, &id),
-            Self::Pattern { pattern, mode } => resume_pattern(&client, &pattern, mode.as_deref()),
+            Self::Agent { id, .. } => verb.resume_agent(&id),
+            Self::Pattern { pattern, mode, .. } => verb.resume_pattern(&pattern, mode.as_deref()),
         }
     }
 }
 
-/// Makes the table say that an agent is suspended; the offset at which it does.
-fn suspend_agent(client: &Client, id: &str) -> anyhow::Result<Offset> {
-    let Placed { offset, mut record } = agent(client, id)?;
-    if record.status == AgentStatus::Suspended {
-        print_unchanged(id)?;
-        return Ok(offset);
+impl Verb {
+    /// Makes the table say that an agent is suspended; the offset at which it does.
+    fn suspend_agent(&self, id: &str) -> anyhow::Result<Offset> {
+        let Placed { offset, mut record } = agent(&self.client, id)?;
+        if record.status == AgentStatus::Suspended {
+            self.print_unchanged(id)?;
+            return Ok(offset);
+        }
+        record.status = AgentStatus::Suspended;
+        self.write(id, record)
     }
-    record.status = AgentStatus::Suspended;
-    write(client, id, record)
-}
 
-fn suspend_pattern(client: &Client, pattern: &str) -> anyhow::Result<Offset> {
-    let (Placed { offset, mut record }, _) = policy(client, pattern)?;
-    if record.mode == Mode::Suspended {
-        print_unchanged(pattern)?;
-        return Ok(offset);
+    fn suspend_pattern(&self, pattern: &str) -> anyhow::Result<Offset> {
+        let (Placed { offset, mut record }, _) = policy(&self.client, pattern)?;
+        if record.mode == Mode::Suspended {
+            self.print_unchanged(pattern)?;
+            return Ok(offset);
+        }
+        record.mode = Mode::Suspended;
+        seal_policy(&mut record)?;
+        self.write(pattern, record)
     }
-    record.mode = Mode::Suspended;
-    seal_policy(&mut record)?;
-    write(client, pattern, record)
-}
 
-fn resume_agent(client: &Client, id: &str) -> anyhow::Result<()> {
-    let mut record = agent(client, id)?.record;
-    match record.status {
-        AgentStatus::Active => print_unchanged(id),
-        AgentStatus::Retired => anyhow::bail!("agent `{id}` is retired, not suspended"),
-        AgentStatus::Suspended => {
-            record.status = AgentStatus::Active;
-            write(client, id, record).map(drop)
+    fn resume_agent(&self, id: &str) -> anyhow::Result<()> {
+        let mut record = agent(&self.client, id)?.record;
+        match record.status {
+            AgentStatus::Active => self.print_unchanged(id),
+            AgentStatus::Retired => anyhow::bail!("agent `{id}` is retired, not suspended"),
+            AgentStatus::Suspended => {
+                record.status = AgentStatus::Active;
+                self.write(id, record).map(drop)
+            }
         }
     }
-}
 
-fn resume_pattern(client: &Client, pattern: &str, mode: Option<&str>) -> anyhow::Result<()> {
-    let (Placed { mut record, .. }, before) = policy(client, pattern)?;
-    if record.mode != Mode::Suspended {
-        return print_unchanged(pattern);
+    fn resume_pattern(&self, pattern: &str, mode: Option<&str>) -> anyhow::Result<()> {
+        let (Placed { mut record, .. }, before) = policy(&self.client, pattern)?;
+        if record.mode != Mode::Suspended {
+            return self.print_unchanged(pattern);
+        }
+        record.mode = match mode {
+            Some("live") => Mode::Live,
+            Some(_) => Mode::Shadow,
+            None => before.with_context(|| {
+                format!("the table no longer has the mode of `{pattern}` before; say `--mode`")
+            })?,
+        };
+        seal_policy(&mut record)?;
+        self.write(pattern, record).map(drop)
     }
-    record.mode = match mode {
-        Some("live") => Mode::Live,
-        Some(_) => Mode::Shadow,
-        None => before.with_context(|| {
-            format!("the table no longer has the mode of `{pattern}` before; say `--mode`")
-        })?,
-    };
-    seal_policy(&mut record)?;
-    write(client, pattern, record).map(drop)
+
+    /// Appends a record to its table, and waits for its offset.
+    fn write<T: Record>(&self, key: &str, record: T) -> anyhow::Result<Offset> {
+        let appended = self.client.append(&[(key, record)])?;
+        let place = appended.first().context("the brokers named no offset")?;
+        if self.output == Output::Text {
+            client::print_appended(key, &appended, Output::Text)?;
+        } else {
+            let line = json!({
+                "key": key, "change": "written",
+                "topic": place.topic, "partition": place.partition, "offset": place.offset,
+            });
+            super::answer(&line.to_string())?;
+        }
+        Ok(Offset(place.offset))
+    }
+
+    fn print_unchanged(&self, key: &str) -> anyhow::Result<()> {
+        client::print_applied(&[(key.to_owned(), false)], self.output)?;
+        Ok(())
+    }
 }
 
 fn agent(client: &Client, id: &str) -> anyhow::Result<Placed<Agent>> {
@@ -176,14 +220,6 @@ fn policy(client: &Client, pattern: &str) -> anyhow::Result<(Placed<Policy>, Opt
     Ok((found, before))
 }
 
-/// Appends a record to its table, and waits for its offset.
-fn write<T: Record>(client: &Client, key: &str, record: T) -> anyhow::Result<Offset> {
-    let appended = client.append(&[(key, record)])?;
-    client::print_appended(key, &appended, Output::Text)?;
-    let place = appended.first().context("the brokers named no offset")?;
-    Ok(Offset(place.offset))
-}
-
 /// Appends an order to every partition of the responses.
 fn tell(client: &Client, control: &Control) -> anyhow::Result<Vec<Appended>> {
     let value = client.codec().encode(control)?;
@@ -195,9 +231,4 @@ fn tell(client: &Client, control: &Control) -> anyhow::Result<Vec<Appended>> {
     let mut told = appender.settle()?;
     told.sort_by_key(|place| place.partition);
     Ok(told)
-}
-
-fn print_unchanged(key: &str) -> anyhow::Result<()> {
-    super::answer(&format!("{key}: unchanged"))?;
-    Ok(())
 }
