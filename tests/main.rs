@@ -16,6 +16,7 @@ mod golden;
 mod kafka;
 mod membership;
 mod observe;
+mod offsets;
 mod operators;
 mod oracle;
 mod reference;

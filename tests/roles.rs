@@ -8,9 +8,9 @@ use quorate::transport::kafka::{Appender, Connection};
 use quorate_core::topic::Topic;
 use serde_json::Value;
 
-use crate::support::House;
 use crate::support::people::{people, prompt_policies};
 use crate::support::secured::{Listener, PASSWORD, ROLES, Secured, kafka_tool, secured};
+use crate::support::{House, until};
 
 const AGENTS: &str = people!(desk ada rita ledger);
 
@@ -162,6 +162,20 @@ fn each_role_can_do_its_work_and_nothing_else() {
     }
     assert!(refused(&agent.call(&["agents", "list"])));
     processor.stop();
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("offsets.json");
+    // The same numbers, written otherwise, so that there is something to commit.
+    let saved = operator.ok(&["offsets", "save", "-"]);
+    let anew = saved.replace("\"metadata\": \"2 ", "\"metadata\": \"2 0");
+    std::fs::write(&file, anew).unwrap();
+    let file = file.to_str().unwrap();
+    let mut said = String::new();
+    until("it is restored", || {
+        let restored = operator.call(&["offsets", "restore", file]);
+        said = String::from_utf8(restored.stdout).unwrap();
+        restored.status.success()
+    });
+    assert!(said.contains(": restored\n"), "{said}");
 }
 
 /// How a round stands by one of its outcomes.

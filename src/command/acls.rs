@@ -222,12 +222,14 @@ fn operator(under: &Under<'_>) -> Role {
     Role {
         name: "operator",
         why: "says who takes part and by which rules; suspends, by a control record among the \
-              responses; keeps the topics in order",
+              responses; keeps the topics in order and the processors' offsets",
         entries: vec![
             under.topics(WRITE, &tables),
             under.topics(WRITE, &[Topic::Responses]),
             under.all(Resource::Topic, "", manage),
             under.all(Resource::Group, "", DESCRIBE),
+            // To restore the offsets of the processors.
+            under.group("processor", READ),
             Entry {
                 resource: Resource::Cluster,
                 pattern: Pattern::Literal,

@@ -12,6 +12,7 @@ mod doctor;
 mod explain;
 mod in_force;
 pub mod lint;
+mod offsets;
 mod on_log;
 mod policies;
 mod propose;
@@ -113,6 +114,9 @@ enum Verb {
     Show(show::Show),
     /// Say in words what a round came to, and where on the log that was decided
     Explain(explain::Explain),
+    /// Save or restore how far the processors' group has read
+    #[command(subcommand)]
+    Offsets(offsets::Offsets),
     /// Look into what was refused
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
@@ -163,6 +167,7 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Watch(verb) => return verb.call(&config),
         Verb::Show(verb) => verb.call(&config)?,
         Verb::Explain(verb) => verb.call(&config)?,
+        Verb::Offsets(verb) => verb.call(&config)?,
         Verb::DeadLetters(verb) => verb.call(&config)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -91,7 +91,7 @@ pub(super) enum Unfit {
     /// There are rounds, but no positions they belong to.
     #[error(
         "committed offset of {0} is gone, but there are rounds; restore the group's offsets \
-         from a backup, or start over under a new prefix"
+         from a backup by `quorate offsets restore`, or start over under a new prefix"
     )]
     Gone(Topic),
     /// Records that were read are not there any more.
@@ -100,7 +100,7 @@ pub(super) enum Unfit {
     /// A round was opened beyond the committed offset.
     #[error(
         "round `{id}` was opened beyond the committed offset {next}; the group's offsets were \
-         moved back: restore them"
+         moved back: restore them by `quorate offsets restore`"
     )]
     MovedBack { id: ProposalId, next: i64 },
 }

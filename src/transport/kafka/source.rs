@@ -98,7 +98,7 @@ impl Side {
             };
             let (position, pins) = positions::read(next, found.metadata()).ok_or_else(|| {
                 let why = "its committed offset is not of our making; if somebody reset \
-                           the group's offsets, restore them";
+                           the group's offsets, restore them by `quorate offsets restore`";
                 Error::halted(partition, format!("{topic}: {why}"))
             })?;
             committed.positions.insert(topic, position);
