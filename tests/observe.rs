@@ -8,7 +8,7 @@ use quorate::clock::{Clock as _, System};
 use quorate::telemetry::METRICS;
 use quorate::transport::kafka::{Appender, Reader, Schemas, Stored};
 use quorate::wire::partition_of;
-use quorate_core::records::{Action, Proposal, Stakes, TrustUpdate};
+use quorate_core::records::{Action, DeadLetter, Proposal, Stakes, TrustUpdate};
 use quorate_core::topic::Topic;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
@@ -353,6 +353,83 @@ fn a_trace_goes_from_the_proposal_to_whatever_follows_and_so_do_the_log_lines() 
         );
     }
     told_in_json(&observed, &id);
+}
+
+/// A trace of the same shape, told from others by its last digits.
+fn trace(number: u8) -> String {
+    format!("{}{number:02x}-01", &TRACE[..TRACE.len() - 5])
+}
+
+/// Appends something to the responses, with a header that is no trace.
+fn respond_nonsense(house: &House, key: &str) {
+    let appender = Appender::open(&house.connection()).unwrap();
+    let long = trace(9) + &"-more".repeat(10_000);
+    let headers = [("traceparent", long.as_bytes())];
+    let (key, value) = (Some(key.as_bytes()), Some(&b"nonsense"[..]));
+    appender
+        .append(Topic::Responses, 0, key, value, &headers)
+        .unwrap();
+    appender.settle().unwrap();
+}
+
+#[test]
+fn whoever_is_refused_finds_the_trace_in_the_dead_letter() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _observed = house.run_observed("one", "");
+    let id = house.propose(&[PROPOSE, &["--traceparent", &trace(1)]].concat());
+    let call = |arguments: &[&str], number| {
+        house.ok(&[arguments, &["--traceparent", &trace(number)]].concat());
+    };
+    let verdict = ["--verdict", "abstain", "--confidence", "0.5"];
+    let nobody = ["respond", "--proposal", &id, "--agent", "nobody"];
+    call(&[&nobody[..], &verdict].concat(), 2);
+    respond_nonsense(&house, &id);
+    for agent in ["ada", "bob"] {
+        house.respond(&id, agent, "endorse", "0.9");
+    }
+    let outcome = house.records("outcomes", Some(&id), 1).remove(0);
+    assert_eq!(outcome["coordinates"]["traceparent"], trace(1));
+    // What waits before it is judged keeps its trace, too.
+    let digest = "0".repeat(64);
+    let who = ["decide", "--proposal", &id, "--reviewer", "rita"];
+    let what = ["--package", &digest, "--verdict", "approve"];
+    call(&[&who[..], &what].concat(), 3);
+    let who = ["report", "--proposal", &id, "--reporter", "nobody"];
+    call(&[&who[..], &["--result", "right"]].concat(), 4);
+    until("all are refused", || {
+        read(&house, Topic::DeadLetters, 1).len() == 4
+    });
+    let codec = Schemas::load(&house.connection()).unwrap();
+    let letters = read(&house, Topic::DeadLetters, 1)
+        .into_iter()
+        .map(|letter| {
+            let (of, _) = codec.codec().decode(&letter.value.unwrap()).unwrap();
+            let of: DeadLetter = of;
+            (of.topic, letter.traceparent)
+        });
+    let mut letters: Vec<_> = letters.collect();
+    letters.sort();
+    let of = |topic: &str, trace| (topic.to_owned(), trace);
+    let traced = [
+        of("decisions", Some(trace(3))),
+        of("responses", None),
+        of("responses", Some(trace(2))),
+        of("results", Some(trace(4))),
+    ];
+    assert_eq!(letters, traced);
+
+    let zeros = format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32));
+    for (wrong, why) in [
+        ("00-x", "lower-case hex"),
+        (&zeros, "trace id is all zeros"),
+    ] {
+        for verb in ["propose", "respond", "decide", "report"] {
+            let said = house.call(&[verb, "--traceparent", wrong]);
+            assert_eq!(said.status.code(), Some(2), "{verb}");
+            let said = String::from_utf8(said.stderr).unwrap();
+            assert!(said.contains(why), "{said}");
+        }
+    }
 }
 
 /// Looks whether every line is JSON, and what is decisive was said.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::Args;
 use quorate_core::topic::Topic;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -15,7 +16,7 @@ use crate::config::{Config, Given, Secret};
 use crate::transport::kafka::{
     Appended, Appender, Connection, Reader, Registry, Schemas, partitions,
 };
-use crate::wire::{self, Codec, Record};
+use crate::wire::{self, Codec, Record, TraceError, check_traceparent};
 
 /// Secret of the Kafka connection.
 const KAFKA_PASSWORD: &str = "QUORATE_KAFKA_PASSWORD";
@@ -94,6 +95,16 @@ impl Client {
 
     /// Appends records of one kind where their keys belong, and waits until they are there.
     pub(super) fn append<T: Record>(&self, records: &[(&str, T)]) -> anyhow::Result<Vec<Appended>> {
+        self.append_traced(records, None)
+    }
+
+    /// As [`Client::append`], with the trace they belong to.
+    fn append_traced<T: Record>(
+        &self,
+        records: &[(&str, T)],
+        trace: Option<&str>,
+    ) -> anyhow::Result<Vec<Appended>> {
+        let trace = trace.map(|trace| ("traceparent", trace.as_bytes()));
         let topic = T::KIND.topic();
         let partitions = if topic.is_table() {
             1
@@ -105,7 +116,7 @@ impl Client {
             let value = self.codec.encode(record)?;
             let key = key.as_bytes();
             let partition = wire::partition_of(key, partitions);
-            appender.append(topic, partition, Some(key), Some(&value), &[])?;
+            appender.append(topic, partition, Some(key), Some(&value), trace.as_slice())?;
         }
         Ok(appender.settle()?)
     }
@@ -186,16 +197,33 @@ pub(super) fn print_appended(id: &str, appended: &[Appended], output: Output) ->
     Ok(())
 }
 
+/// How one record is sent, and how that is told.
+#[derive(Debug, Args)]
+pub(super) struct Sending {
+    /// A line for people, or of JSON for machines
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+    /// W3C trace context the record belongs to; goes on with what follows from it
+    #[arg(long, value_name = "00-TRACE-PARENT-FLAGS", value_parser = traceparent)]
+    traceparent: Option<String>,
+}
+
+fn traceparent(text: &str) -> Result<String, TraceError> {
+    check_traceparent(text)?;
+    Ok(text.to_owned())
+}
+
 /// Appends one record, and prints where it lies.
 pub(super) fn send<T: Record>(
     config: &Config,
-    output: Output,
+    sending: &Sending,
     id: &str,
     key: &str,
     record: T,
 ) -> anyhow::Result<()> {
-    let appended = Client::open(config)?.append(&[(key, record)])?;
-    print_appended(id, &appended, output)?;
+    let trace = sending.traceparent.as_deref();
+    let appended = Client::open(config)?.append_traced(&[(key, record)], trace)?;
+    print_appended(id, &appended, sending.output)?;
     Ok(())
 }
 

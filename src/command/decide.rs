@@ -6,8 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use quorate_core::records::Decision;
 
-use super::Output;
-use super::client::{self, Draft};
+use super::client::{self, Draft, Sending};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
 
@@ -16,9 +15,8 @@ use crate::wire::json::from_value_strict;
 pub(super) struct Decide {
     /// JSON of the decision; `-` for standard input
     file: Option<PathBuf>,
-    /// A line for people, or of JSON for machines
-    #[arg(long, value_enum, default_value = "text")]
-    output: Output,
+    #[command(flatten)]
+    sending: Sending,
     /// The reviewer's id for it [default: made now]
     #[arg(long)]
     id: Option<String>,
@@ -59,6 +57,6 @@ impl Decide {
         let value = draft.into_value();
         let decision: Decision = from_value_strict(&value).context("not a decision")?;
         let (id, key) = (decision.decision_id.clone(), decision.proposal_id.clone());
-        client::send(config, self.output, &id, key.as_str(), decision)
+        client::send(config, &self.sending, &id, key.as_str(), decision)
     }
 }

@@ -7,8 +7,7 @@ use clap::Args;
 use quorate_core::records::Proposal;
 use serde_json::{Value, json};
 
-use super::Output;
-use super::client::{self, Draft};
+use super::client::{self, Draft, Sending};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
 
@@ -17,9 +16,8 @@ use crate::wire::json::from_value_strict;
 pub(super) struct Propose {
     /// JSON of the proposal; `-` for standard input
     file: Option<PathBuf>,
-    /// A line for people, or of JSON for machines
-    #[arg(long, value_enum, default_value = "text")]
-    output: Output,
+    #[command(flatten)]
+    sending: Sending,
     /// UUIDv7 [default: made now]
     #[arg(long)]
     id: Option<String>,
@@ -87,7 +85,7 @@ impl Propose {
         let value = draft.into_value();
         let proposal: Proposal = from_value_strict(&value).context("not a proposal")?;
         let id = proposal.proposal_id.clone();
-        client::send(config, self.output, &id, id.as_str(), proposal)
+        client::send(config, &self.sending, &id, id.as_str(), proposal)
     }
 }
 

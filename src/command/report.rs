@@ -6,8 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use quorate_core::records::input::Result as Turned;
 
-use super::Output;
-use super::client::{self, Draft};
+use super::client::{self, Draft, Sending};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
 
@@ -16,9 +15,8 @@ use crate::wire::json::from_value_strict;
 pub(super) struct Report {
     /// JSON of the result; `-` for standard input
     file: Option<PathBuf>,
-    /// A line for people, or of JSON for machines
-    #[arg(long, value_enum, default_value = "text")]
-    output: Output,
+    #[command(flatten)]
+    sending: Sending,
     /// The reporter's id for it [default: made now]
     #[arg(long)]
     id: Option<String>,
@@ -56,6 +54,6 @@ impl Report {
         let value = draft.into_value();
         let result: Turned = from_value_strict(&value).context("not a result")?;
         let (id, key) = (result.result_id.clone(), result.proposal_id.clone());
-        client::send(config, self.output, &id, key.as_str(), result)
+        client::send(config, &self.sending, &id, key.as_str(), result)
     }
 }

@@ -6,8 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use quorate_core::records::Response;
 
-use super::Output;
-use super::client::{self, Draft};
+use super::client::{self, Draft, Sending};
 use crate::config::Config;
 use crate::wire::json::from_value_strict;
 
@@ -16,9 +15,8 @@ use crate::wire::json::from_value_strict;
 pub(super) struct Respond {
     /// JSON of the response; `-` for standard input
     file: Option<PathBuf>,
-    /// A line for people, or of JSON for machines
-    #[arg(long, value_enum, default_value = "text")]
-    output: Output,
+    #[command(flatten)]
+    sending: Sending,
     /// The sender's id for it [default: made now]
     #[arg(long)]
     id: Option<String>,
@@ -70,6 +68,6 @@ impl Respond {
         let value = draft.into_value();
         let response: Response<'_> = from_value_strict(&value).context("not a response")?;
         let (id, key) = (response.response_id.clone(), response.proposal_id.clone());
-        client::send(config, self.output, &id, &key, response)
+        client::send(config, &self.sending, &id, &key, response)
     }
 }

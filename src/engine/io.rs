@@ -70,8 +70,8 @@ pub enum Output {
     TrustUpdate(Box<TrustUpdate>),
     /// An agent's new score.
     TrustScore(TrustScore),
-    /// A refused record.
-    DeadLetter(DeadLetter),
+    /// A refused record, and its trace context.
+    DeadLetter(DeadLetter, Option<String>),
     /// A record that belongs on another partition of its topic.
     Forward(Forward),
 }
@@ -103,7 +103,7 @@ impl Output {
             Self::Escalation(_) => Topic::Escalations,
             Self::TrustUpdate(_) => Topic::TrustUpdates,
             Self::TrustScore(_) => Topic::Trust,
-            Self::DeadLetter(_) => Topic::DeadLetters,
+            Self::DeadLetter(..) => Topic::DeadLetters,
             Self::Forward(forward) => forward.topic,
         }
     }
@@ -118,7 +118,7 @@ impl Output {
             Self::Escalation(package) => package.proposal_id.to_string().into_bytes(),
             Self::TrustUpdate(update) => update.trust_domain.clone().into_bytes(),
             Self::TrustScore(score) => trust_key(score).into_bytes(),
-            Self::DeadLetter(letter) => return letter.key.as_ref().map(|key| key.0.clone()),
+            Self::DeadLetter(letter, _) => return letter.key.as_ref().map(|key| key.0.clone()),
             Self::Forward(forward) => forward.key.clone(),
         })
     }
@@ -148,7 +148,7 @@ impl Output {
             Self::Escalation(package) => codec.encode(&**package)?,
             Self::TrustUpdate(update) => codec.encode(&**update)?,
             Self::TrustScore(score) => codec.encode(score)?,
-            Self::DeadLetter(letter) => codec.encode(letter)?,
+            Self::DeadLetter(letter, _) => codec.encode(letter)?,
             Self::Forward(forward) => forward.value.clone(),
         }))
     }
@@ -162,7 +162,8 @@ impl Output {
             Self::Escalation(package) => package.coordinates.traceparent.as_deref(),
             Self::TrustUpdate(update) => update.outcome.traceparent.as_deref(),
             Self::Forward(forward) => forward.traceparent.as_deref(),
-            Self::Tombstone(_) | Self::TrustScore(_) | Self::DeadLetter(_) => None,
+            Self::DeadLetter(_, trace) => trace.as_deref(),
+            Self::Tombstone(_) | Self::TrustScore(_) => None,
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Kept {
     pub(super) key: Option<Vec<u8>>,
     pub(super) value: Option<Vec<u8>>,
     pub(super) forwarded: bool,
+    /// Its trace context.
+    pub(super) traceparent: Option<Box<str>>,
 }
 
 impl Kept {
@@ -32,6 +34,7 @@ impl Kept {
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
             forwarded: record.headers.forwarded,
+            traceparent: record.headers.traceparent.map(Box::from),
         }
     }
 
@@ -41,12 +44,15 @@ impl Kept {
             key: None,
             value: None,
             forwarded: false,
+            traceparent: None,
             ..self
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+        let (key, value) = (self.key.as_ref(), self.value.as_ref());
+        let trace = self.traceparent.as_ref().map_or(0, |trace| trace.len());
+        key.map_or(0, Vec::len) + value.map_or(0, Vec::len) + trace
     }
 
     pub(super) fn record(&self) -> Record<'_> {
@@ -58,6 +64,7 @@ impl Kept {
             value: self.value.as_deref(),
             headers: Headers {
                 forwarded: self.forwarded,
+                traceparent: self.traceparent.as_deref(),
                 ..Headers::default()
             },
         }

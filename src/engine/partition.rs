@@ -256,7 +256,7 @@ impl Partition {
         record: &Record<'_>,
         refusal: Refusal,
     ) -> Output {
-        Output::DeadLetter(DeadLetter {
+        let letter = DeadLetter {
             topic: record.topic.name().to_owned(),
             partition: self.config.partition,
             offset: record.offset,
@@ -266,7 +266,8 @@ impl Partition {
             reason: refusal.reject.code().to_owned(),
             detail: refusal.detail,
             judged_by: refusal.judged_by.unwrap_or_else(|| tables.pins()),
-        })
+        };
+        Output::DeadLetter(letter, record.headers.traceparent.map(str::to_owned))
     }
 
     /// The topics whose stream time must pass a time before something that waits can go on: where

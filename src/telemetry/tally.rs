@@ -36,7 +36,7 @@ impl Tally {
             Output::Outcome(outcome) => self.outcome(outcome),
             Output::Escalation(package) => self.escalation(package),
             Output::TrustUpdate(_) => self.trust_updates += 1,
-            Output::DeadLetter(letter) => self.reject(letter),
+            Output::DeadLetter(letter, trace) => self.reject(letter, trace.as_deref()),
             Output::Forward(forward) => {
                 self.forwards += 1;
                 let Forward { topic, offset, .. } = forward;
@@ -90,7 +90,7 @@ impl Tally {
         );
     }
 
-    fn reject(&mut self, letter: &DeadLetter) {
+    fn reject(&mut self, letter: &DeadLetter, traceparent: Option<&str>) {
         let (topic, code) = (&*letter.topic, &*letter.reason);
         match self.rejects.get_mut(code) {
             Some(count) => *count += 1,
@@ -99,7 +99,14 @@ impl Tally {
             }
         }
         let (partition, offset) = (letter.partition, letter.offset.0);
-        tracing::debug!(topic, partition, offset, code, "record refused");
+        tracing::debug!(
+            topic,
+            partition,
+            offset,
+            code,
+            traceparent,
+            "record refused"
+        );
     }
 
     /// Takes what another has counted, and leaves that one empty.

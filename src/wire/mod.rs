@@ -24,9 +24,11 @@ mod samples;
 pub mod schemas;
 #[cfg(test)]
 mod second_opinion;
+mod trace;
 
 pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT, unframed};
 pub use digest::{digest_of, policy_digest, seal_policy};
 pub use error::Error;
 pub use kind::{Datum, Kind, Record};
 pub use partition::partition_of;
+pub use trace::{TraceError, check_traceparent};

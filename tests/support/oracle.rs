@@ -162,7 +162,7 @@ impl Findings {
         match output {
             Output::Outcome(outcome) => self.decide(&outcome),
             Output::Escalation(package) => self.escalate(&package),
-            Output::DeadLetter(letter) => self.refuse(letter),
+            Output::DeadLetter(letter, _) => self.refuse(letter),
             Output::Round(round) => self.keep(&round),
             Output::TrustUpdate(update) => self.teach(&update),
             Output::TrustScore(score) => self.score(&score),

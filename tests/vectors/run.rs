@@ -378,7 +378,7 @@ pub(crate) fn view(output: &Output) -> Value {
             json!({"trust_update": fields.collect::<serde_json::Map<_, _>>()})
         }
         Output::TrustScore(score) => json!({"trust_score": wire::json::to_value(score).unwrap()}),
-        Output::DeadLetter(letter) => json!({"dead_letter":
+        Output::DeadLetter(letter, _) => json!({"dead_letter":
             {"topic": letter.topic, "offset": letter.offset, "reason": letter.reason}}),
         Output::Forward(forward) => json!({"forward":
             {"topic": forward.topic.name(), "partition": forward.partition, "offset": forward.offset}}),
@@ -477,7 +477,7 @@ pub(crate) fn check_refusals(vector: &Vector, path: &Path) -> usize {
             let mut outputs = bench.take(&laid);
             let all = outputs.len();
             outputs.retain(|output| match output {
-                Output::DeadLetter(letter) => {
+                Output::DeadLetter(letter, _) => {
                     letter.offset != laid.offset || letter.topic != laid.topic.name()
                 }
                 _ => true,
@@ -569,7 +569,7 @@ pub(super) fn decision_of(output: &Output) -> Option<String> {
             "{} {} {} {:?}",
             package.proposal_id, package.tier, package.package_digest, package.due
         )),
-        Output::DeadLetter(letter) => Some(format!(
+        Output::DeadLetter(letter, _) => Some(format!(
             "{} {:?} {}",
             letter.topic, letter.offset, letter.reason
         )),

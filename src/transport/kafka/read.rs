@@ -14,6 +14,7 @@ use super::connection::{PATIENCE, is_passing, note};
 use super::{Connection, Error};
 use crate::engine::{CONTROL_HEADER, Headers, ORIGIN_HEADER};
 use crate::transport::{Start, Stored};
+use crate::wire::check_traceparent;
 
 /// How long a single look for records takes.
 const LOOK: Duration = Duration::from_millis(50);
@@ -45,7 +46,8 @@ pub(super) fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Headers<'a> {
             CONTROL_HEADER => found.control = true,
             ORIGIN_HEADER => found.forwarded = true,
             "traceparent" => {
-                found.traceparent = header.value.and_then(|value| str::from_utf8(value).ok());
+                let value = header.value.and_then(|value| str::from_utf8(value).ok());
+                found.traceparent = value.filter(|text| check_traceparent(text).is_ok());
             }
             _ => {}
         }
