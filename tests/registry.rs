@@ -11,7 +11,7 @@ use quorate_core::topic::Topic;
 use serde_json::{Value, json};
 
 use crate::support::registry::{Door, Fresh, Mood};
-use crate::support::{House, parts, until};
+use crate::support::{House, Observed, parts, until};
 
 const AGENTS: &str = r#"
 [[agent]]
@@ -51,8 +51,32 @@ fn later_schema(registry: &str, field: &str) -> i32 {
     wait_for(registry.register(&subject, &schema.to_string())).unwrap()
 }
 
+/// How many records a processor has passed, of all topics.
+fn passed(observed: &Observed) -> f64 {
+    let text = observed.get("/metrics").1;
+    let of = text
+        .lines()
+        .filter(|line| line.starts_with("quorate_passed_records_total{"));
+    of.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
+        .sum()
+}
+
+/// A policy whose rounds close as soon as everybody was heard.
+fn prompt(policies: &str) -> String {
+    format!("{policies}revision = \"first\"\nearly_close = true\n")
+}
+
 /// An agent's endorsement under an id, with the later schema's field if it has one.
 fn endorse(house: &House, proposal: &str, agent: &str, id: i32, later: bool) {
+    append(
+        house,
+        Topic::Responses,
+        proposal,
+        &endorsement(proposal, agent, id, later),
+    );
+}
+
+fn endorsement(proposal: &str, agent: &str, id: i32, later: bool) -> Vec<u8> {
     let response = Response {
         response_id: format!("{agent}-1").into(),
         proposal_id: proposal.into(),
@@ -69,23 +93,35 @@ fn endorse(house: &House, proposal: &str, agent: &str, id: i32, later: bool) {
     if later {
         value.push(0);
     }
-    append(house, Topic::Responses, proposal, &value);
+    value
 }
 
 fn append(house: &House, topic: Topic, proposal: &str, value: &[u8]) {
+    append_among(house, topic, proposal, value, 2);
+}
+
+fn append_among(house: &House, topic: Topic, proposal: &str, value: &[u8], count: i32) {
     let appender = Appender::open(&house.connection()).unwrap();
-    let (key, partition) = (proposal.as_bytes(), partition_of(proposal.as_bytes(), 2));
+    let (key, partition) = (
+        proposal.as_bytes(),
+        partition_of(proposal.as_bytes(), count),
+    );
     appender
         .append(topic, partition, Some(key), Some(value), &[])
         .unwrap();
     appender.settle().unwrap();
 }
 
-/// A proposal on a partition.
+/// A proposal on a partition of two.
 fn propose_on(house: &House, partition: i32) -> String {
+    propose_among(house, partition, 2)
+}
+
+/// A proposal on a partition of so many.
+fn propose_among(house: &House, partition: i32, count: i32) -> String {
     loop {
         let id = uuid::Uuid::now_v7().to_string();
-        if partition_of(id.as_bytes(), 2) == partition {
+        if partition_of(id.as_bytes(), count) == partition {
             let arguments = ["--id", &id, "--proposer", "desk", "--domain", "pay"];
             let more = [
                 "--type",
@@ -96,6 +132,8 @@ fn propose_on(house: &House, partition: i32) -> String {
                 "it",
                 "--confidence",
                 "0.8",
+                "--stakes",
+                "LOW",
             ];
             return house.propose(&[&arguments[..], &more].concat());
         }
@@ -156,6 +194,50 @@ fn a_partition_waits_while_the_registry_is_silent_and_the_others_go_on() {
     processor.stop();
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("the registry does not answer"), "{log}");
+}
+
+#[test]
+fn a_partition_that_cannot_be_restored_without_the_registry_lets_the_others_pass() {
+    let door = Door::before(&parts().registry);
+    let policies = POLICIES.replace("6s", "10 min");
+    let house = House::served_by(door.url(), 3, AGENTS, &prompt(&policies));
+    let id = later_schema(&parts().registry, "weather");
+    // One engine for all, which restores them in order; the first and the second have to wait.
+    let processor = house.run_observed("one", HASTY);
+    let proposals = [0, 1, 2].map(|partition| propose_among(&house, partition, 3));
+    let [waiting, other, sound] = &proposals;
+    for proposal in [waiting, other] {
+        let value = endorsement(proposal, "ada", id, true);
+        append_among(&house, Topic::Responses, proposal, &value, 3);
+    }
+    house.respond(sound, "ada", "endorse", "0.9");
+    until("all of it is read", || passed(&processor) >= 6.0);
+    processor.stop();
+
+    door.set(Mood::Deaf);
+    let processor = house.run_observed("one", HASTY);
+    until("the registry is asked", || door.asked_for(id) >= 2);
+    house.respond(sound, "ben", "endorse", "0.9");
+    let outcome = house.records("outcomes", Some(sound), 1).remove(0);
+    assert_eq!(counted(&outcome), ["ada", "ben"]);
+    let (status, why) = processor.get("/readyz");
+    assert_eq!(status, 503);
+    for partition in [0, 1] {
+        let restored = format!("partition {partition} is being restored");
+        assert!(why.contains(&restored), "{why}");
+    }
+    assert!(!why.contains("partition 2"), "{why}");
+    for proposal in [waiting, other] {
+        house.respond(proposal, "ben", "endorse", "0.9");
+    }
+    door.set(Mood::Sound);
+    for proposal in [waiting, other] {
+        let outcome = house.records("outcomes", Some(proposal), 1).remove(0);
+        assert_eq!(counted(&outcome), ["ada", "ben"]);
+        assert!(house.records_so_far("dead-letters", proposal).is_empty());
+    }
+    until("it is ready", || processor.get("/readyz").0 == 200);
+    processor.stop();
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod tables;
 mod ticks;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use quorate_core::topic::Topic;
@@ -117,7 +118,7 @@ pub trait Source {
     /// [`Error::Log`].
     fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error>;
 
-    /// Reads a partition from a place up to an offset, exclusive.
+    /// Reads a partition from a place up to an offset, exclusive, or until `each` has enough.
     ///
     /// # Errors
     /// [`Error::TimedOut`] if the end does not come; [`Error::Log`] or what `each` says.
@@ -127,7 +128,7 @@ pub trait Source {
         partition: i32,
         from: i64,
         end: i64,
-        each: &mut dyn FnMut(Stored) -> Result<(), Error>,
+        each: &mut dyn FnMut(Stored) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error>;
 
     /// Goes to these places; what was read before is left.
@@ -145,11 +146,12 @@ pub trait Source {
     /// The offset to read next, past what leaves no record; none before anything was read.
     fn position(&self, topic: Topic, partition: i32) -> Option<i64>;
 
-    /// A record below the committed position, as the engine took it when it was read first.
+    /// A record below the committed position, as the engine took it when it was read first; none
+    /// if that cannot be told for now, and is to be asked again.
     ///
     /// # Errors
     /// [`Error::Halted`] if it cannot be read as it was; [`Error::Log`].
-    fn as_it_was(&self, stored: Stored) -> Result<Stored, Error>;
+    fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error>;
 }
 
 /// What happens to a member.

@@ -5,10 +5,12 @@
 //! others write there too; then the inputs again from their low-water offsets. The engine's thread
 //! takes it step by step, so that it keeps polling and the tables stay its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use quorate_core::ids::ProposalId;
 use quorate_core::records::{Round, TrustScore};
@@ -24,6 +26,8 @@ use crate::wire::{self, Codec};
 const AHEAD: usize = 8;
 /// Most steps in a batch.
 const BATCH: usize = 256;
+/// How long to wait before looking again whether a partition can go on.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// One step of restoring a partition, in this order.
 #[derive(Debug)]
@@ -70,7 +74,8 @@ pub(super) struct Wanted {
     pub(super) of: i32,
 }
 
-/// Starts to read what these partitions are restored from, one after the other.
+/// Starts to read what these partitions are restored from, one after the other; one that cannot go
+/// on for now lets the others pass.
 pub(super) fn start<S>(source: S, wanted: Wanted) -> Receiver<Result<Batch, Error>>
 where
     S: Source + Send + 'static,
@@ -80,7 +85,6 @@ where
         let mut restore = Restore {
             source: &source,
             wanted: &wanted,
-            restored: Restored::default(),
             steps: Steps {
                 sender: &sender,
                 partition: 0,
@@ -135,8 +139,19 @@ impl Steps<'_> {
 struct Restore<'a, S> {
     source: &'a S,
     wanted: &'a Wanted,
-    restored: Restored,
     steps: Steps<'a>,
+}
+
+/// A partition whose inputs are being read again.
+struct Reading {
+    partition: i32,
+    restored: Restored,
+    /// The inputs still to be read.
+    left: VecDeque<(Topic, Position)>,
+    /// Where to read on in the first of them, if not at its low-water offset.
+    from: Option<i64>,
+    /// What lies further back in `acp.rounds` than had to be read.
+    unindexed: Option<(i64, i64)>,
 }
 
 /// A round, or none where it is forgotten, and the offset that says so.
@@ -148,41 +163,54 @@ impl<S: Source> Restore<'_, S> {
         let mut committed = self.source.committed(&partitions)?;
         // ORDER: asked for after the positions, so that no score that follows from them is missed.
         let scores = self.scores()?;
-        let mut further_back = Vec::new();
+        let (mut waiting, mut read) = (Vec::new(), Vec::new());
         for (&partition, left) in &self.wanted.partitions {
             self.steps.partition = partition;
-            self.restored = Restored::default();
             let found = committed.remove(&partition).flatten();
             if found.is_some() && found == *left {
                 self.steps.send(Step::Kept)?;
-            } else {
-                let unindexed = self.partition(partition, found, &scores)?;
-                further_back.extend(unindexed.map(|place| (partition, place)));
+                self.steps.flush()?;
+                continue;
             }
-            self.steps.flush()?;
+            let mut reading = self.begin(partition, found, &scores)?;
+            if self.go_on(&mut reading)? {
+                read.push(reading);
+            } else {
+                tracing::info!(partition, "waits to be restored; the others go on");
+                waiting.push(reading);
+            }
         }
-        for (partition, (start, low)) in further_back {
-            self.steps.partition = partition;
-            self.index(partition, start, low)?;
+        loop {
+            for reading in read.drain(..) {
+                self.index(&reading)?;
+            }
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+            for mut reading in std::mem::take(&mut waiting) {
+                let done = self.go_on(&mut reading)?;
+                if done { &mut read } else { &mut waiting }.push(reading);
+            }
         }
-        Ok(())
     }
 
-    /// Restores a partition; what lies further back in `acp.rounds` than it had to read.
-    fn partition(
+    /// Gives a partition's rounds and scores; its inputs are next.
+    fn begin(
         &mut self,
         partition: i32,
         found: Option<Committed>,
         scores: &[TrustScore],
-    ) -> Result<Option<(i64, i64)>, Stop> {
+    ) -> Result<Reading, Stop> {
+        let mut restored = Restored::default();
         let (start, end) = self.source.ends(Topic::Rounds, partition)?;
         let low = found.as_ref().map_or(start, |found| found.rounds_low());
         let low = low.clamp(start, end);
-        let rounds = self.rounds(partition, low, end)?;
+        let rounds = self.rounds(partition, (low, end), &mut restored)?;
         let committed = self.start_from(partition, found, &rounds)?;
         let inputs = committed.positions.clone();
         for position in inputs.values() {
-            self.restored.expect(position.low.0, position.next.0);
+            restored.expect(position.low.0, position.next.0);
         }
         self.steps.send(Step::Begin(committed))?;
         let unindexed = (low > start).then_some((start, low));
@@ -202,48 +230,67 @@ impl<S: Source> Restore<'_, S> {
             }
         }
         self.steps.send(Step::Positions(end))?;
-        for (topic, position) in inputs {
-            self.inputs(topic, partition, position)?;
+        Ok(Reading {
+            partition,
+            restored,
+            left: inputs.into_iter().collect(),
+            from: None,
+            unindexed,
+        })
+    }
+
+    /// Reads a partition's inputs on; whether to their end, and not to where it has to wait.
+    fn go_on(&mut self, reading: &mut Reading) -> Result<bool, Stop> {
+        self.steps.partition = reading.partition;
+        while let Some(&(topic, position)) = reading.left.front() {
+            reading.from = self.inputs(topic, position, reading)?;
+            if reading.from.is_some() {
+                self.steps.flush()?;
+                return Ok(false);
+            }
+            reading.left.pop_front();
         }
         self.steps.send(Step::Done)?;
-        Ok(unindexed)
+        self.steps.flush()?;
+        Ok(true)
     }
 
     /// The last record of every round that has one from an offset on.
     fn rounds(
         &mut self,
         partition: i32,
-        from: i64,
-        end: i64,
+        (from, end): (i64, i64),
+        restored: &mut Restored,
     ) -> Result<BTreeMap<ProposalId, Found>, Error> {
         let mut rounds = BTreeMap::new();
         let (source, wanted) = (self.source, self.wanted);
-        let restored = &mut self.restored;
         restored.expect(from, end);
         source.read_to(Topic::Rounds, partition, from, end, &mut |stored| {
             restored.reach(stored.offset - from, partition, &wanted.vitals);
             let (id, round) = decode(wanted, &stored)?;
             rounds.insert(id, (stored.offset, round));
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         restored.pass(from, end, partition, &wanted.vitals);
         Ok(rounds)
     }
 
     /// What lies further back, while the partition is live already.
-    fn index(&mut self, partition: i32, start: i64, low: i64) -> Result<(), Stop> {
-        let mut unwanted = false;
+    fn index(&mut self, reading: &Reading) -> Result<(), Stop> {
+        let (partition, Some((start, low))) = (reading.partition, reading.unindexed) else {
+            return Ok(());
+        };
+        let mut wanted_still = true;
         let (source, wanted) = (self.source, self.wanted);
         let steps = &mut self.steps;
+        steps.partition = partition;
         source.read_to(Topic::Rounds, partition, start, low, &mut |stored| {
-            if !unwanted {
-                let (id, round) = decode(wanted, &stored)?;
-                let step = round.map_or(Step::IndexTombstone(id), Step::Index);
-                unwanted = steps.send(step).is_err();
-            }
-            Ok(())
+            let (id, round) = decode(wanted, &stored)?;
+            let step = round.map_or(Step::IndexTombstone(id), Step::Index);
+            wanted_still = steps.send(step).is_ok();
+            Ok(on_while(wanted_still))
         })?;
-        if unwanted {
+        if !wanted_still {
             return Err(Stop::Unwanted);
         }
         steps.send(Step::Indexed)?;
@@ -261,7 +308,7 @@ impl<S: Source> Restore<'_, S> {
                     let (score, _) = decoded.map_err(Error::codec("a trust score of ours"))?;
                     scores.insert(stored.key, score);
                 }
-                Ok(())
+                Ok(ControlFlow::Continue(()))
             })?;
         Ok(scores.into_values().collect())
     }
@@ -285,29 +332,51 @@ impl<S: Source> Restore<'_, S> {
         positions::start_from(found, &ends, &opened).map_err(|why| Error::halted(partition, why))
     }
 
-    /// The records of an input between its low-water offset and its committed position.
-    fn inputs(&mut self, topic: Topic, partition: i32, position: Position) -> Result<(), Stop> {
-        let (start, _) = self.source.ends(topic, partition)?;
-        if start > position.low.0 {
-            self.steps.send(Step::Lost(topic, start))?;
-        }
-        let from = position.low.0.max(start);
-        let (source, steps, restored) = (self.source, &mut self.steps, &mut self.restored);
+    /// Gives the records of an input between its low-water offset, or where it had to wait, and its
+    /// committed position; where it has to wait, if it does.
+    fn inputs(
+        &mut self,
+        topic: Topic,
+        position: Position,
+        reading: &mut Reading,
+    ) -> Result<Option<i64>, Stop> {
+        let (partition, low) = (reading.partition, position.low.0);
+        let (source, steps, restored) = (self.source, &mut self.steps, &mut reading.restored);
         let vitals = &self.wanted.vitals;
-        let mut unwanted = false;
+        let from = reading.from.unwrap_or(low);
+        let (start, _) = source.ends(topic, partition)?;
+        if start > from {
+            steps.send(Step::Lost(topic, start))?;
+        }
+        let from = from.max(start);
+        let (mut wanted_still, mut waits) = (true, None);
         source.read_to(topic, partition, from, position.next.0, &mut |stored| {
-            restored.reach(stored.offset - position.low.0, partition, vitals);
-            if !unwanted {
-                let stored = source.as_it_was(stored)?;
-                unwanted = steps.send(Step::Input(stored)).is_err();
+            let offset = stored.offset;
+            match source.as_it_was(stored)? {
+                Some(stored) => {
+                    restored.reach(offset - low, partition, vitals);
+                    wanted_still = steps.send(Step::Input(stored)).is_ok();
+                }
+                None => waits = Some(offset),
             }
-            Ok(())
+            Ok(on_while(wanted_still && waits.is_none()))
         })?;
-        if unwanted {
+        if !wanted_still {
             return Err(Stop::Unwanted);
         }
-        restored.pass(position.low.0, position.next.0, partition, vitals);
-        Ok(())
+        if waits.is_none() {
+            restored.pass(low, position.next.0, partition, vitals);
+        }
+        Ok(waits)
+    }
+}
+
+/// Whether to read on.
+const fn on_while(so: bool) -> ControlFlow<()> {
+    if so {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
     }
 }
 

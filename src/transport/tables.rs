@@ -1,6 +1,7 @@
 //! Keeps an engine's tables read: from the beginning to the end before anything is opened, then on.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,7 @@ impl<S: Source> Follower<S> {
             ..
         } = self;
         source.read_to(topic, 0, start, end, &mut |stored| {
-            take(tables, codec, vitals, &stored)
+            take(tables, codec, vitals, &stored).map(ControlFlow::Continue)
         })?;
         self.next.insert(topic, end);
         Ok(())

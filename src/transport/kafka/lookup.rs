@@ -21,6 +21,8 @@ use crate::wire::{Codec, Kind};
 
 /// How long to wait before asking again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// For how long nobody else asks a registry that was silent, if he has better to do than to wait.
+const JUST_NOW: Duration = Duration::from_secs(1);
 /// How long a refusal holds before the registry is asked anew: longer than it takes to read the
 /// record again that waited.
 const STANDS: Duration = Duration::from_secs(3);
@@ -42,8 +44,8 @@ pub(super) struct Lookup {
 /// How far asking for a schema has come.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// The registry did not say.
-    Silent,
+    /// The registry did not say, at that time.
+    Silent(Instant),
     /// It was reachable and has not known it since that time.
     Unknown(Instant),
     /// It was refused, at that time.
@@ -90,23 +92,30 @@ impl Lookup {
         receiver
     }
 
-    /// Asks until the registry has a schema by which a partition's records were read before, on
-    /// this thread: they must be read so again.
+    /// Asks, on this thread, for a schema by which a partition's records were read before: they
+    /// must be read so again. Whether it is known; if not, this is to be asked again.
     ///
     /// # Errors
     /// [`Error::Halted`] if the registry does not have it any more.
-    pub(super) fn insist(&self, codec: &Codec, partition: i32, asked: Asked) -> Result<(), Error> {
-        loop {
-            match self.once(codec, asked) {
-                Answer::Known => return Ok(()),
-                Answer::Unknown | Answer::Unfit => {
-                    let why = "by which records of open rounds were read, is gone from the \
-                               registry or another there; restore the registry, then start again";
-                    let why = format!("schema id {} of {}, {why}", asked.1, asked.0);
-                    return Err(Error::halted(partition, why));
-                }
-                Answer::NotYet | Answer::Silence => thread::sleep(PAUSE),
+    pub(super) fn recall(
+        &self,
+        codec: &Codec,
+        partition: i32,
+        asked: Asked,
+    ) -> Result<bool, Error> {
+        let state = self.asked().get(&asked).copied();
+        if matches!(state, Some(State::Silent(at)) if at.elapsed() < JUST_NOW) {
+            return Ok(false);
+        }
+        match self.once(codec, asked) {
+            Answer::Known => Ok(true),
+            Answer::Unknown | Answer::Unfit => {
+                let why = "by which records of open rounds were read, is gone from the registry \
+                           or another there; restore the registry, then start again";
+                let why = format!("schema id {} of {}, {why}", asked.1, asked.0);
+                Err(Error::halted(partition, why))
             }
+            Answer::NotYet | Answer::Silence => Ok(false),
         }
     }
 
@@ -138,12 +147,12 @@ impl Lookup {
             Ok(None) => return self.unknown(asked),
             Err(error) => {
                 let why = chain(&error);
-                if matches!(self.asked().get(&asked), Some(State::Silent)) {
+                if matches!(self.asked().get(&asked), Some(State::Silent(_))) {
                     tracing::debug!(%kind, id, why, "the registry still does not answer");
                 } else {
                     tracing::warn!(%kind, id, why, "the registry does not answer; waiting");
                 }
-                self.note(asked, State::Silent);
+                self.note(asked, State::Silent(Instant::now()));
                 return Answer::Silence;
             }
         };
@@ -257,7 +266,7 @@ mod tests {
         assert!(!patient.refuses(ONE));
         let hasty = lookup(Duration::ZERO);
         assert_eq!(hasty.unknown(ONE), Answer::NotYet);
-        hasty.note(ONE, State::Silent);
+        hasty.note(ONE, State::Silent(Instant::now()));
         assert_eq!(hasty.unknown(ONE), Answer::NotYet);
         assert_eq!(hasty.unknown(ONE), Answer::Unknown);
         assert!(hasty.refuses(ONE));

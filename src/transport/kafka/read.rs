@@ -1,5 +1,6 @@
 //! Reads partitions from somewhere to an end, or on and on, without a group.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use quorate_core::ids::Timestamp;
@@ -210,6 +211,20 @@ impl Reader {
         end: i64,
         mut each: impl FnMut(Stored) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.read_while(topic, partition, from, end, |stored| {
+            each(stored).map(ControlFlow::Continue)
+        })
+    }
+
+    /// As [`Reader::read_to`], until `each` has enough.
+    pub(super) fn read_while(
+        &self,
+        topic: Topic,
+        partition: i32,
+        from: i64,
+        end: i64,
+        mut each: impl FnMut(Stored) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(), Error> {
         let mut position = from;
         let mut moved = Instant::now();
         if position >= end {
@@ -226,8 +241,10 @@ impl Reader {
                     }
                     position = message.offset() + 1;
                     moved = Instant::now();
-                    if let Some(stored) = copy(&self.connection, &message) {
-                        each(stored)?;
+                    if let Some(stored) = copy(&self.connection, &message)
+                        && each(stored)?.is_break()
+                    {
+                        return Ok(());
                     }
                 }
                 // Transaction markers and what was compacted away leave no record to see. So the

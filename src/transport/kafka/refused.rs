@@ -46,21 +46,21 @@ impl Refused {
     }
 
     /// A record below the committed position, as the engine took it: one that was refused for its
-    /// schema did nothing but pass time, one that was read is readable. A registry that is silent
-    /// is waited for.
+    /// schema did nothing but pass time, one that was read is readable. None while the registry is
+    /// silent.
     ///
     /// # Errors
     /// [`Error::Halted`] if the registry has lost the schema.
-    pub(super) fn as_it_was(&self, stored: Stored) -> Result<Stored, Error> {
+    pub(super) fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error> {
         let Some(asked) = self.lookup.doubtful(&self.codec, &stored) else {
-            return Ok(stored);
+            return Ok(Some(stored));
         };
         if self.was_refused(&stored)? {
             let value = None;
-            return Ok(Stored { value, ..stored });
+            return Ok(Some(Stored { value, ..stored }));
         }
-        self.lookup.insist(&self.codec, stored.partition, asked)?;
-        Ok(stored)
+        let known = self.lookup.recall(&self.codec, stored.partition, asked)?;
+        Ok(known.then_some(stored))
     }
 
     fn was_refused(&self, stored: &Stored) -> Result<bool, Error> {

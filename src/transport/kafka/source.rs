@@ -1,6 +1,7 @@
 //! What a processor reads of a cluster beside its share: committed positions, rounds, tables.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use quorate_core::records::Pins;
@@ -58,9 +59,9 @@ impl Source for Side {
         partition: i32,
         from: i64,
         end: i64,
-        each: &mut dyn FnMut(Stored) -> Result<(), Error>,
+        each: &mut dyn FnMut(Stored) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
-        self.reader.read_to(topic, partition, from, end, each)
+        self.reader.read_while(topic, partition, from, end, each)
     }
 
     fn go_to(&self, places: &[(Topic, i32, Start)]) -> Result<(), Error> {
@@ -75,7 +76,7 @@ impl Source for Side {
         self.reader.position(topic, partition)
     }
 
-    fn as_it_was(&self, stored: Stored) -> Result<Stored, Error> {
+    fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error> {
         self.refused.as_it_was(stored)
     }
 }
