@@ -142,10 +142,10 @@ fn strange() -> ClientConfig {
     config
 }
 
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A transaction of a stranger that has written to a topic and does not end.
-fn hanging(house: &House, topic: Topic) -> BaseProducer {
+pub(crate) fn hanging(house: &House, topic: Topic) -> BaseProducer {
     let mut config = strange();
     config.set("transactional.id", format!("{}stranger", house.prefix));
     let producer: BaseProducer = config.create().unwrap();

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::registry::{Door, Fresh, Mood};
 use crate::support::{House, Observed, parts, until};
 
-const AGENTS: &str = r#"
+pub(crate) const AGENTS: &str = r#"
 [[agent]]
 agent_id = "desk"
 
@@ -25,7 +25,7 @@ domains = [{ domain = "pay", authority = 1.0, prior = { right = 40, wrong = 2, s
 agent_id = "ben"
 domains = [{ domain = "pay", authority = 1.0, prior = { right = 40, wrong = 2, source = "test" } }]
 "#;
-const POLICIES: &str = r#"
+pub(crate) const POLICIES: &str = r#"
 [[policy]]
 pattern = "pay"
 proposer_counts = false
@@ -33,7 +33,7 @@ min_weight = 0.1
 deadline_default = "6s"
 "#;
 /// How long ids are waited for here: less than a registry is kept silent.
-const HASTY: &str = "[run]\nschema_wait_ms = 1000\n";
+pub(crate) const HASTY: &str = "[run]\nschema_wait_ms = 1000\n";
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -42,7 +42,7 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
 
 /// A schema of responses with one field more, as an agent of later times writes them; its id, of
 /// which `acp.schemas` knows nothing.
-fn later_schema(registry: &str, field: &str) -> i32 {
+pub(crate) fn later_schema(registry: &str, field: &str) -> i32 {
     let mut schema: Value = serde_json::from_str(Kind::Response.schema()).unwrap();
     let more = json!({"name": field, "type": "string", "default": "", "doc": "More."});
     schema["fields"].as_array_mut().unwrap().push(more);
@@ -52,7 +52,7 @@ fn later_schema(registry: &str, field: &str) -> i32 {
 }
 
 /// How many records a processor has passed, of all topics.
-fn passed(observed: &Observed) -> f64 {
+pub(crate) fn passed(observed: &Observed) -> f64 {
     let text = observed.get("/metrics").1;
     let of = text
         .lines()
@@ -62,12 +62,12 @@ fn passed(observed: &Observed) -> f64 {
 }
 
 /// A policy whose rounds close as soon as everybody was heard.
-fn prompt(policies: &str) -> String {
+pub(crate) fn prompt(policies: &str) -> String {
     format!("{policies}revision = \"first\"\nearly_close = true\n")
 }
 
 /// An agent's endorsement under an id, with the later schema's field if it has one.
-fn endorse(house: &House, proposal: &str, agent: &str, id: i32, later: bool) {
+pub(crate) fn endorse(house: &House, proposal: &str, agent: &str, id: i32, later: bool) {
     append(
         house,
         Topic::Responses,
@@ -113,7 +113,7 @@ fn append_among(house: &House, topic: Topic, proposal: &str, value: &[u8], count
 }
 
 /// A proposal on a partition of two.
-fn propose_on(house: &House, partition: i32) -> String {
+pub(crate) fn propose_on(house: &House, partition: i32) -> String {
     propose_among(house, partition, 2)
 }
 
@@ -140,7 +140,7 @@ fn propose_among(house: &House, partition: i32, count: i32) -> String {
     }
 }
 
-fn counted(outcome: &Value) -> Vec<&str> {
+pub(crate) fn counted(outcome: &Value) -> Vec<&str> {
     let ballots = outcome["decision"]["ballots"].as_array().unwrap();
     let counted = ballots.iter().filter(|ballot| ballot["counted"] == true);
     counted.map(|b| b["agent_id"].as_str().unwrap()).collect()
@@ -152,7 +152,7 @@ fn said(output: &Output) -> (i32, String) {
     (code, String::from_utf8(text).unwrap())
 }
 
-fn log_of(house: &House) -> PathBuf {
+pub(crate) fn log_of(house: &House) -> PathBuf {
     std::env::temp_dir().join(format!("{}log", house.prefix))
 }
 

@@ -3,8 +3,16 @@
 
 use std::time::Duration;
 
+use quorate_core::topic::Topic;
+use rdkafka::producer::Producer as _;
+
+use crate::observe::{LONG, hanging};
+use crate::registry::{
+    AGENTS, HASTY, POLICIES, counted, endorse, later_schema, log_of, passed, prompt, propose_on,
+};
 use crate::support::proxy::Stage;
-use crate::support::{House, load, until_within};
+use crate::support::registry::{Door, Mood};
+use crate::support::{House, Processor, load, parts, until_within};
 
 /// Waits until a processor has come to something.
 fn until(what: &str, is_so: impl FnMut() -> bool) {
@@ -66,4 +74,89 @@ fn a_processor_whose_broker_is_gone_still_stops() {
     processor.signal("-TERM");
     // How it ends depends on whether something was left to commit; that it ends does not.
     processor.ended();
+}
+
+/// A house whose rounds wait for two experts, and a door in front of its registry.
+fn waiting() -> (House, Door) {
+    let door = Door::before(&parts().registry);
+    let policies = prompt(&POLICIES.replace("6s", "10 min"));
+    (House::served_by(door.url(), 2, AGENTS, &policies), door)
+}
+
+/// A round that the first of two experts has endorsed, read to there, and nobody at work.
+fn half_heard(house: &House, schema: Option<i32>) -> String {
+    let processor = house.run_observed("one", HASTY);
+    let id = propose_on(house, 0);
+    match schema {
+        Some(schema) => endorse(house, &id, "ada", schema, true),
+        None => house.respond(&id, "ada", "endorse", "0.9"),
+    }
+    until("both are passed", || passed(&processor) >= 2.0);
+    processor.stop();
+    id
+}
+
+/// Tells a processor to stop that waits for something: it ends in peace, and gives nothing up.
+fn stopped(house: &House, mut processor: Processor, awaited: &str) {
+    let log = || std::fs::read_to_string(log_of(house)).unwrap();
+    until("it waits", || log().contains(awaited));
+    processor.signal("-TERM");
+    let mut ended = None;
+    until("it ends", || {
+        ended = processor.status();
+        ended.is_some()
+    });
+    let log = log();
+    assert!(ended.unwrap().success(), "{ended:?}\n{log}");
+    assert!(log.contains("stopped"), "{log}");
+    for wrong in ["engine failed", "panicked"] {
+        assert!(!log.contains(wrong), "{log}");
+    }
+}
+
+/// Lets the second expert be heard by a processor that starts anew: the first was not forgotten.
+fn nothing_was_lost(house: &House, id: &str) {
+    let processor = house.run_configured("one", HASTY);
+    house.respond(id, "ben", "endorse", "0.9");
+    let outcome = house.records("outcomes", Some(id), 1).remove(0);
+    assert_eq!(counted(&outcome), ["ada", "ben"]);
+    processor.stop();
+}
+
+#[test]
+fn a_processor_told_to_stop_while_the_registry_takes_its_time_stops() {
+    let (house, door) = waiting();
+    let schema = later_schema(&parts().registry, "tempo");
+    // All that it asks by itself takes longer than anybody waits here.
+    door.set(Mood::Slow);
+    let processor = house.run_logged("one", HASTY, &log_of(&house));
+    let id = propose_on(&house, 0);
+    endorse(&house, &id, "ada", schema, true);
+    stopped(&house, processor, "waiting for a schema");
+    door.set(Mood::Sound);
+    nothing_was_lost(&house, &id);
+}
+
+#[test]
+fn a_processor_told_to_stop_while_a_partition_cannot_be_restored_without_the_registry_stops() {
+    let (house, door) = waiting();
+    let schema = later_schema(&parts().registry, "tide");
+    let id = half_heard(&house, Some(schema));
+    door.set(Mood::Deaf);
+    let processor = house.run_logged("one", HASTY, &log_of(&house));
+    stopped(&house, processor, "waits to be restored");
+    door.set(Mood::Sound);
+    nothing_was_lost(&house, &id);
+}
+
+#[test]
+fn a_processor_told_to_stop_while_it_restores_stops() {
+    let (house, _door) = waiting();
+    let id = half_heard(&house, None);
+    // A restore reads the scores to their end, which this hides.
+    let stranger = hanging(&house, Topic::Trust);
+    let processor = house.run_logged("one", HASTY, &log_of(&house));
+    stopped(&house, processor, "assigned partitions=[0");
+    stranger.abort_transaction(LONG).unwrap();
+    nothing_was_lost(&house, &id);
 }

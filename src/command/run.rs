@@ -1,6 +1,7 @@
 //! `quorate run`: the processor, until it is told to stop.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -68,7 +69,9 @@ impl Run {
             schema_wait: Duration::from_millis(config.run.schema_wait_ms),
             measure: !address.is_empty(),
         };
-        let runtime = client::runtime()?;
+        // Never dropped: threads that still wait for the registry when the process ends would find
+        // it gone, and its end would wait for names that are being looked up.
+        let runtime = ManuallyDrop::new(client::runtime()?);
         let vitals = Arc::new(Vitals::new(Duration::from_millis(config.run.stall_ms)));
         let observed = Observed::start(&runtime, &address, &vitals)?;
         let connection = client::unreached(config)?;

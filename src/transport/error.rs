@@ -37,6 +37,9 @@ pub enum Error {
     /// once takes its place back, and only the one who is told so again gives way.
     #[error("{0}")]
     Replaced(String),
+    /// We were told to stop while something was waited for; what was done before holds.
+    #[error("told to stop")]
+    Stopped,
     /// Nothing came in time.
     #[error("cannot {0} in time")]
     TimedOut(String),

@@ -49,7 +49,7 @@ pub(super) struct Orders<'a> {
 pub(super) struct Member<'a, L: Log> {
     orders: Orders<'a>,
     log: L,
-    follower: Follower<L::Source>,
+    follower: Follower<'a, L::Source>,
     slots: BTreeMap<i32, Slot>,
     /// Engines of partitions that were taken away, as they were committed; they may come back.
     parked: BTreeMap<i32, Slot>,
@@ -63,7 +63,13 @@ pub(super) struct Member<'a, L: Log> {
 impl<'a, L: Log> Member<'a, L> {
     /// A member that has its tables.
     pub(super) fn new(log: L, orders: Orders<'a>) -> Result<Self, Error> {
-        let follower = Follower::open(log.source()?, orders.codec, orders.vitals)?;
+        let Orders {
+            codec,
+            vitals,
+            stop,
+            ..
+        } = orders;
+        let follower = Follower::open(log.source()?, codec, vitals, stop)?;
         Ok(Self {
             orders,
             log,
@@ -79,24 +85,27 @@ impl<'a, L: Log> Member<'a, L> {
 
     /// Works until told to stop; everything read by then is committed.
     pub(super) fn work(mut self) -> Result<(), Error> {
-        let Orders {
-            number,
-            vitals,
-            stop,
-            ..
-        } = self.orders;
-        while !stop.load(Ordering::Relaxed) {
-            vitals.turned(number);
-            self.read()?;
-            self.follower.follow()?;
-            self.restore()?;
-            self.hold()?;
-            self.tick()?;
-            if self.committed.elapsed() >= self.orders.commit_interval {
-                self.commit()?;
+        while !self.orders.stop.load(Ordering::Relaxed) {
+            match self.turn() {
+                // What it waited for is not counted as read.
+                Err(Error::Stopped) => break,
+                turned => turned?,
             }
         }
         self.commit()
+    }
+
+    fn turn(&mut self) -> Result<(), Error> {
+        self.orders.vitals.turned(self.orders.number);
+        self.read()?;
+        self.follower.follow()?;
+        self.restore()?;
+        self.hold()?;
+        self.tick()?;
+        if self.committed.elapsed() >= self.orders.commit_interval {
+            self.commit()?;
+        }
+        Ok(())
     }
 
     /// Reads what is there, up to a batch, and steps the engines with it.

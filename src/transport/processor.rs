@@ -99,6 +99,9 @@ impl Processor<'_> {
             let lived = self.life(number, &halted, || join(again));
             again = true;
             self.vitals.left(number);
+            if matches!(lived, Err(Error::Stopped)) {
+                break;
+            }
             if lived.is_err() {
                 self.vitals.aborted();
                 self.vitals.producer_rebuilt();

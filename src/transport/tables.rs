@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use quorate_core::ids::Offset;
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FOLLOWED: [Topic; 3] = [Topic::Agents, Topic::Policies, Topic::Trust];
 
 /// The tables, and the consumer that keeps them read.
-pub(super) struct Follower<S> {
+pub(super) struct Follower<'a, S> {
     source: S,
     codec: Arc<Codec>,
     vitals: Arc<Vitals>,
@@ -29,11 +30,18 @@ pub(super) struct Follower<S> {
     /// By input: the offset below which every record was appended before the tables' ends were
     /// last asked for.
     covered: BTreeMap<(i32, Topic), i64>,
+    /// Whether to wait for nothing any more.
+    stop: &'a AtomicBool,
 }
 
-impl<S: Source> Follower<S> {
+impl<'a, S: Source> Follower<'a, S> {
     /// Reads every table from its beginning to its end.
-    pub(super) fn open(source: S, codec: &Arc<Codec>, vitals: &Arc<Vitals>) -> Result<Self, Error> {
+    pub(super) fn open(
+        source: S,
+        codec: &Arc<Codec>,
+        vitals: &Arc<Vitals>,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Error> {
         let mut follower = Self {
             source,
             codec: Arc::clone(codec),
@@ -41,6 +49,7 @@ impl<S: Source> Follower<S> {
             tables: Tables::default(),
             next: BTreeMap::new(),
             covered: BTreeMap::new(),
+            stop,
         };
         for topic in FOLLOWED {
             follower.read_whole(topic)?;
@@ -61,9 +70,13 @@ impl<S: Source> Follower<S> {
             codec,
             vitals,
             tables,
+            stop,
             ..
         } = self;
         source.read_to(topic, 0, start, end, &mut |stored| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
             take(tables, codec, vitals, &stored).map(ControlFlow::Continue)
         })?;
         self.next.insert(topic, end);
@@ -121,6 +134,9 @@ impl<S: Source> Follower<S> {
     fn read_until(&mut self, topic: Topic, done: impl Fn(&Self) -> bool) -> Result<(), Error> {
         let until = Instant::now() + PATIENCE;
         while !done(self) {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
             if Instant::now() > until {
                 return Err(Error::TimedOut(format!("read the table `{topic}`")));
             }

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::{Started, containers, run_script};
 
@@ -44,6 +45,8 @@ impl Drop for Fresh {
 pub(crate) enum Mood {
     /// It passes it on.
     Sound,
+    /// It passes it on, and takes its time: less than whoever asks has.
+    Slow,
     /// It closes the connection.
     Deaf,
     /// It answers with a status and a body of its own.
@@ -135,6 +138,11 @@ impl Door {
             Mood::Without(id) if path.ends_with(&format!("/schemas/ids/{id}")) => {
                 let text = r#"{"error_code":40403,"message":"Schema not found"}"#;
                 page(404, "application/vnd.schemaregistry.v1+json", text)
+            }
+            Mood::Slow => {
+                // This is what it is slow by; nothing is waited for.
+                thread::sleep(Duration::from_secs(5));
+                pass(&behind, &head, &body)?
             }
             Mood::Sound | Mood::Without(_) => pass(&behind, &head, &body)?,
         };

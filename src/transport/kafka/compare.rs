@@ -152,7 +152,16 @@ pub(super) fn watch(
     stop: &AtomicBool,
 ) {
     while !stop.load(Ordering::Relaxed) {
-        let (all, failed) = runtime.block_on(compare(prefix, entries, registry));
+        // However long the registry takes over it.
+        let compared = runtime.block_on(async {
+            tokio::select! {
+                compared = compare(prefix, entries, registry) => Some(compared),
+                () = told(stop) => None,
+            }
+        });
+        let Some((all, failed)) = compared else {
+            return;
+        };
         for Compared {
             subject,
             differences,
@@ -171,6 +180,13 @@ pub(super) fn watch(
         while Instant::now() < until && !stop.load(Ordering::Relaxed) {
             thread::sleep(LOOK);
         }
+    }
+}
+
+/// Waits until told to stop.
+async fn told(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
