@@ -250,6 +250,33 @@ fn a_halted_partition_is_an_illness_that_is_named() {
     assert!(metrics(&observed)["quorate_aborts_total"] >= 1.0);
 }
 
+#[test]
+fn a_round_that_cannot_be_read_halts_its_partition_alone() {
+    let house = House::with(2, AGENTS, POLICIES);
+    let on = |partition| {
+        let ids = std::iter::repeat_with(|| uuid::Uuid::now_v7().to_string());
+        let mut here = ids.filter(|id| partition_of(id.as_bytes(), 2) == partition);
+        here.next().unwrap()
+    };
+    let appender = Appender::open(&house.connection()).unwrap();
+    let (key, value) = (on(0), &b"nonsense"[..]);
+    appender
+        .append(Topic::Rounds, 0, Some(key.as_bytes()), Some(value), &[])
+        .unwrap();
+    appender.settle().unwrap();
+    let observed = house.run_observed("one", "");
+    until("it is named", || {
+        let why = observed.get("/readyz").1;
+        why.contains("partition 0 is halted: rounds at offset 0: it cannot be read")
+    });
+    let id = house.propose(&[PROPOSE, &["--id", &on(1)]].concat());
+    for agent in ["ada", "bob"] {
+        house.respond(&id, agent, "endorse", "0.9");
+    }
+    house.records("outcomes", Some(&id), 1);
+    observed.stop();
+}
+
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// Proposes on the wrong partition, with a trace; the proposal's id.

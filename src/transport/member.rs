@@ -289,7 +289,11 @@ impl<'a, L: Log> Member<'a, L> {
             return self.forward(own, forward);
         }
         let encoded = output.encode(self.orders.codec);
-        let unfit = |why| Error::codec(format!("a record for {}", output.topic()))(why);
+        // Whoever starts over comes to it again, so the others go on.
+        let unfit = |why| {
+            let why = format!("a record for {} cannot be written: {why}", output.topic());
+            Error::halted(own, why)
+        };
         let value = encoded.map_err(unfit)?;
         let trace = output.traceparent().map(str::as_bytes);
         let headers: Vec<_> = trace.iter().map(|trace| ("traceparent", *trace)).collect();

@@ -398,7 +398,9 @@ fn decode(wanted: &Wanted, stored: &Stored) -> Result<(ProposalId, Option<Box<Ro
     let Some(value) = &stored.value else {
         return Ok((id, None));
     };
+    // A newer program's, perhaps; whoever starts over comes to it again, so the others go on.
     let decoded = wanted.codec.decode::<Round>(value);
-    let (round, _) = decoded.map_err(Error::codec("a round of ours"))?;
+    let unread = |why| halted(&format!("it cannot be read by this program: {why}"));
+    let (round, _) = decoded.map_err(unread)?;
     Ok((id, Some(Box::new(round))))
 }

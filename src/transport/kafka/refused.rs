@@ -86,7 +86,14 @@ impl Refused {
         reader.read_to(Topic::DeadLetters, first.partition, from, end, |stored| {
             let value = stored.value.as_deref().unwrap_or_default();
             let decoded = self.codec.decode::<DeadLetter>(value);
-            let (letter, _) = decoded.map_err(Error::codec("a dead letter of ours"))?;
+            let unread = |why| {
+                let at = format!(
+                    "dead letter at offset {}: it cannot be read: {why}",
+                    stored.offset
+                );
+                Error::halted(first.partition, at)
+            };
+            let (letter, _) = decoded.map_err(unread)?;
             let reason = letter.reason == Reject::UnknownSchema.code();
             if reason && letter.topic == first.topic.name() && letter.partition == first.partition {
                 refused.insert(letter.offset.0);
