@@ -37,6 +37,10 @@ pub enum Fault {
     EarlyTooSoon = 13,
     /// Now and then a round is pinned to what the table of agents was before.
     PinsGoBack = 14,
+    /// Responses that are gone from the log are not missed.
+    LossUnseen = 15,
+    /// Rounds that have closed are kept for seconds where it should be days.
+    ForgottenEarly = 16,
     /// Each start takes a transactional id of its own, and offsets are committed as by a stranger.
     FencingOff = 20,
     /// A producer is kept after a commit that may have been asked for twice.
@@ -63,6 +67,8 @@ const NAMES: &[(&str, Fault)] = &[
     ("control-unchecked", Fault::ControlUnchecked),
     ("early-too-soon", Fault::EarlyTooSoon),
     ("pins-go-back", Fault::PinsGoBack),
+    ("loss-unseen", Fault::LossUnseen),
+    ("forgotten-early", Fault::ForgottenEarly),
     ("fencing-off", Fault::FencingOff),
     ("producer-kept", Fault::ProducerKept),
     ("orphans-forgotten", Fault::OrphansForgotten),

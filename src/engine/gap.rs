@@ -3,6 +3,7 @@
 //! A round that may miss one of them escalates. Whether it may is a matter of times alone, so it
 //! does not depend on what was read first.
 
+use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::round::{ORPHAN_GRACE, OpenRound};
 use quorate_core::topic::Topic;
@@ -48,7 +49,8 @@ impl Loss {
 impl Partition {
     pub(super) fn lose(&mut self, topic: Topic, below: Offset) {
         let clock = self.clocks.entry(topic).or_default();
-        if topic == Topic::Responses && clock.next < below {
+        let unseen = fault::is_on(Fault::LossUnseen);
+        if topic == Topic::Responses && clock.next < below && !unseen {
             // A gap that may still touch rounds to come becomes one with this one.
             let since = self.lost.map_or(clock.time, |earlier| earlier.since);
             self.lost = Some(Loss {
