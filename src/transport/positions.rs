@@ -105,8 +105,9 @@ pub(super) enum Unfit {
     MovedBack { id: ProposalId, next: i64 },
 }
 
-/// Where to go on from: what is committed, or the first record of every topic where nothing ever
-/// was; checked against the first and last offset of each topic and where rounds were opened.
+/// Where to go on from: what is committed, or the beginning of every topic where nothing ever was,
+/// so that what is gone from there is missed; checked against the first and last offset of each
+/// topic and where rounds were opened.
 pub(super) fn start_from(
     found: Option<Committed>,
     ends: &BTreeMap<Topic, (i64, i64)>,
@@ -117,7 +118,7 @@ pub(super) fn start_from(
         positions: BTreeMap::new(),
         pins: Pins::NONE,
     });
-    for (&topic, &(start, end)) in ends {
+    for (&topic, &(_, end)) in ends {
         match committed.positions.get(&topic) {
             Some(position) if position.next.0 > end => {
                 let next = position.next.0;
@@ -125,12 +126,7 @@ pub(super) fn start_from(
             }
             Some(_) => {}
             None if first => {
-                let position = Position {
-                    next: Offset(start),
-                    low: Offset(start),
-                    ..Position::default()
-                };
-                committed.positions.insert(topic, position);
+                committed.positions.insert(topic, Position::default());
             }
             None => return Err(Unfit::Gone(topic)),
         }
@@ -211,8 +207,8 @@ mod tests {
     const ID: ProposalId = ProposalId::from_bytes([7; 16]);
 
     #[test]
-    fn a_partition_nobody_had_starts_at_its_first_records() {
-        assert_eq!(start_from(None, &ends(9), &[]), Ok(at(2)));
+    fn a_partition_nobody_had_starts_where_its_topics_began_whatever_is_gone() {
+        assert_eq!(start_from(None, &ends(9), &[]), Ok(at(0)));
         assert_eq!(
             start_from(Some(at(5)), &ends(9), &[(ID, Offset(4))]),
             Ok(at(5))
