@@ -12,6 +12,8 @@ DAY = 86_400_000
 class Afterwards:
     """The part of a partition that judges decisions and results, and folds trust updates."""
 
+    remembered = 2 * DAY  # how long a closed round is kept at least
+
     # Decisions
 
     def judge_decisions(self):
@@ -137,7 +139,8 @@ class Afterwards:
         elif value == "UNKNOWN":
             return
         round_.settlement = None if value == "UNKNOWN" else (result["result_id"], value)
-        self.put_update(round_, result, taken_back)
+        agents_offset = self.tables.agents.offset_at(record.timestamp)
+        self.put_update(round_, result, taken_back, agents_offset)
         self.put_round(round_)
 
     def reporter(self, round_, name, timestamp):
@@ -154,7 +157,7 @@ class Afterwards:
         if not fits:
             raise Refused("reporter_not_allowed")
 
-    def put_update(self, round_, result, taken_back):
+    def put_update(self, round_, result, taken_back, agents_offset):
         lessons = resolve.lessons(round_.decision["ballots"])
         for lesson in lessons:
             lesson["confidence"] = to_double(lesson["confidence"])
@@ -167,6 +170,7 @@ class Afterwards:
             "corrects": taken_back,
             "half_life": round_.policy["half_life"],
             "ballots": lessons,
+            "agents_offset": agents_offset,
         }
         self.put("trust_update", update)
 
@@ -206,7 +210,8 @@ class Afterwards:
 
     def keep(self, round_):
         """Keeps a closed round until its time is over."""
-        heapq.heappush(self.closed, (kept_until(round_), round_.pid))
+        window = max(round_.policy["result_window"], self.remembered)
+        heapq.heappush(self.closed, (round_.closing[1] + window, round_.pid))
 
     def bury(self):
         now, awaited = min(self.times["proposals"], self.times["results"]), []
@@ -215,19 +220,17 @@ class Afterwards:
             if entry[1] in self.waited_for():
                 awaited.append(entry)
             else:
-                del self.rounds[entry[1]]
-                self.put("tombstone", entry[1])
+                self.forget(self.rounds.pop(entry[1]))
         for entry in awaited:
             heapq.heappush(self.closed, entry)
+
+    def forget(self, round_):
+        self.put("tombstone", round_.pid)
 
     def waited_for(self):
         """The rounds that a decision or result in a queue is for."""
         queued = (record for queue in self.queues.values() for record in queue)
         return {record.body["proposal_id"] for record in queued if record.body is not None}
-
-
-def kept_until(round_):
-    return round_.closing[1] + max(round_.policy["result_window"], 2 * DAY)
 
 
 def needed(round_):

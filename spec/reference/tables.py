@@ -5,6 +5,9 @@ from bisect import bisect_right
 from . import electorate, policy
 
 
+KNOWN = 16
+
+
 class Table:
     """Every record of a table, with what is sound of it."""
 
@@ -13,7 +16,7 @@ class Table:
         self.records = []  # (offset, append time, key, sound value or None)
         self.offsets = []
         self.times = []  # the latest append time up to each record
-        self.last = (0, {})  # what the first so many records come to
+        self.known = {0: {}}  # {count: what the first so many records come to}
 
     def read(self, offset, timestamp, key, value):
         """Takes the next record; `value` is None where it does not decode."""
@@ -34,16 +37,29 @@ class Table:
         """{key: value} up to the last record appended no later than a time."""
         return self.after(bisect_right(self.times, timestamp))
 
+    def offset_at(self, timestamp):
+        """The offset of the last record appended no later than a time; -1 before all."""
+        count = bisect_right(self.times, timestamp)
+        return self.offsets[count - 1] if count else -1
+
     def after(self, count):
         """{key: value} of the sound ones of the first so many records."""
-        known, rows = self.last
-        if known != count:
-            rows = dict(rows) if known < count else {}
-            for _, _, name, value in self.records[known if known < count else 0 : count]:
+        if count not in self.known:
+            nearest = max(known for known in self.known if known < count)
+            rows = dict(self.known[nearest])
+            for _, _, name, value in self.records[nearest:count]:
                 if value is not None:
                     rows[name] = value
-            self.last = (count, rows)
-        return rows
+            self.remember(count, rows)
+        return self.known[count]
+
+    def remember(self, count, rows):
+        """Keeps the newest few; whoever asks goes on from where somebody asked before."""
+        self.known[count] = rows
+        if len(self.known) > KNOWN:
+            oldest = iter(self.known)
+            next(oldest)
+            del self.known[next(oldest)]
 
 
 class Tables:

@@ -1,6 +1,10 @@
 //! A random history: rounds of every kind, with everything that can go wrong with them, while the
 //! tables move, people decide and results come in. Everything but the time comes from a seed.
 
+mod afterwards;
+mod crowd;
+mod loss;
+mod odds;
 mod world;
 
 use std::collections::BTreeMap;
@@ -13,13 +17,12 @@ use quorate::transport::kafka::{Appender, Reader, Schemas, Start};
 use quorate::wire::{Codec, Record, partition_of};
 use quorate_core::ids::{Digest, Offset, Timestamp};
 use quorate_core::records::{
-    Action, Basis, Control, Decision, DecisionPackage, DecisionVerdict, Parameter, Proposal,
-    Response, Result as Report, ResultKind, Stakes, Verdict,
+    Action, Control, DecisionPackage, Parameter, Proposal, Response, Stakes, Verdict,
 };
 use quorate_core::topic::Topic;
 
-use super::House;
 use super::load::Random;
+use super::{House, records};
 use world::{DOMAINS, POLICIES, World};
 
 /// How often a table moves, in milliseconds.
@@ -27,6 +30,7 @@ const MOVES_EVERY: i64 = 200;
 /// How long people may still be asked after the last round was opened, in milliseconds.
 const AFTERWARDS: i64 = 7_000;
 
+#[derive(Clone, Debug)]
 struct Entry {
     topic: Topic,
     partition: i32,
@@ -59,6 +63,12 @@ pub(crate) struct History {
     scheduled: u64,
     /// The last record of the table of agents.
     agents_end: Offset,
+    /// Ids of the registry's.
+    schemas: Vec<i32>,
+    /// Rounds to propose in all.
+    planned: usize,
+    /// Whether the last rounds are to be filled with as many as may speak.
+    crowded: bool,
     appended: Appended,
 }
 
@@ -72,12 +82,40 @@ struct Said<'a> {
     digest: Digest,
 }
 
+/// A round that is to be opened, whatever else happens.
+struct Plain {
+    id: String,
+    proposer: String,
+    domain: &'static str,
+    proposed: i64,
+    deadline: i64,
+    digest: Digest,
+}
+
+impl Plain {
+    fn said(&self) -> Said<'_> {
+        Said {
+            id: &self.id,
+            proposer: &self.proposer,
+            domain: self.domain,
+            proposed: self.proposed,
+            deadline: self.deadline,
+            digest: self.digest,
+        }
+    }
+}
+
+fn now() -> i64 {
+    System.now().0
+}
+
 impl History {
     /// Topics with so many partitions and the tables as they are at first, and a history on them.
     pub(crate) fn begin(partitions: i32, random: &mut Random) -> (House, Self) {
         let agents = world::agents(random);
         let house = House::with(partitions.unsigned_abs(), &agents, POLICIES);
         let connection = house.connection();
+        let schemas = Schemas::load(&connection).unwrap();
         let packages = Reader::open(&connection).unwrap();
         let places = (0..partitions).map(|p| (Topic::Escalations, p, Start::Beginning));
         packages.go_to(&places.collect::<Vec<_>>()).unwrap();
@@ -85,7 +123,7 @@ impl History {
             appender: Appender::open(&connection).unwrap(),
             operator: Appender::open(&connection).unwrap(),
             packages,
-            codec: Arc::clone(Schemas::load(&connection).unwrap().codec()),
+            codec: Arc::clone(schemas.codec()),
             partitions,
             world: World::of(random.fork(), &agents),
             random: random.fork(),
@@ -99,6 +137,9 @@ impl History {
                     .1
                     - 1,
             ),
+            schemas: schemas.entries().iter().map(|e| e.schema_id).collect(),
+            planned: 0,
+            crowded: false,
             appended: Appended::default(),
         };
         (house, history)
@@ -106,10 +147,12 @@ impl History {
 
     /// Opens so many rounds, so many a second, and appends all that is to come of them.
     pub(crate) fn run(mut self, rounds: usize, a_second: i64) -> Appended {
-        let started = System.now().0;
+        self.planned = self.appended.rounds + rounds;
+        let rounds = self.planned;
+        let started = now();
         let (mut moved, mut last) = (started, started);
         loop {
-            let now = System.now().0;
+            let now = now();
             while self.appended.rounds < rounds && self.due(now - started, a_second) {
                 self.round(now);
                 last = now;
@@ -123,10 +166,12 @@ impl History {
                 let (package, _) = self.codec.decode::<DecisionPackage>(&value).unwrap();
                 self.decide(now, &package);
             }
-            let later = self.waiting.split_off(&(now + 1, 0));
-            for entry in std::mem::replace(&mut self.waiting, later).into_values() {
-                self.append(&entry);
+            if self.crowded && self.appended.rounds == rounds {
+                self.crowd(now);
+                self.crowded = false;
+                last = now;
             }
+            self.append_due(now);
             let _under_way = self.appender.is_waiting();
             if self.appended.rounds == rounds && now > last + AFTERWARDS && self.waiting.is_empty()
             {
@@ -135,6 +180,14 @@ impl History {
             }
             // The pace of a history, nothing that is waited for.
             std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Appends what its time has come for.
+    fn append_due(&mut self, now: i64) {
+        let later = self.waiting.split_off(&(now + 1, 0));
+        for entry in std::mem::replace(&mut self.waiting, later).into_values() {
+            self.append(&entry);
         }
     }
 
@@ -178,6 +231,9 @@ impl History {
             let again = at + self.random.within(1..3_000);
             self.value(again, topic, key, value.clone());
         }
+        if self.random.within(0..1_000) == 0 {
+            return self.misnamed(at, topic, key, &value);
+        }
         let (key, value) = match self.random.within(0..200) {
             0 => (key, value[..value.len() / 2].to_vec()),
             1 => (
@@ -212,7 +268,7 @@ impl History {
 
     fn move_tables(&mut self, now: i64) {
         let change = self.world.change(&self.codec);
-        let (key, value) = (Some(change.key.as_bytes()), Some(&change.value[..]));
+        let (key, value) = (Some(change.key.as_bytes()), change.value.as_deref());
         self.operator
             .append(change.topic, 0, key, value, &[])
             .unwrap();
@@ -288,7 +344,13 @@ impl History {
         let proposed = now + self.random.within(0..300);
         let deadline = proposed + self.random.within(1_000..3_000);
         let domain = *self.random.one_of(&DOMAINS);
-        let digest = self.propose(&id, &proposer, domain, proposed, deadline);
+        let asked = match self.random.within(0..100) {
+            0 => Some(proposed - 1_000),
+            1 => Some(proposed + 8 * 86_400_000),
+            2..14 => None,
+            _ => Some(deadline),
+        };
+        let digest = self.propose(&id, &proposer, domain, proposed, asked);
         let said = Said {
             domain,
             id: &id,
@@ -313,14 +375,8 @@ impl History {
         proposer: &str,
         domain: &str,
         at: i64,
-        deadline: i64,
+        deadline: Option<i64>,
     ) -> Digest {
-        let deadline = match self.random.within(0..100) {
-            0 => Some(at - 1_000),
-            1 => Some(at + 8 * 86_400_000),
-            2..14 => None,
-            _ => Some(deadline),
-        };
         let mut parameters = Vec::new();
         if self.random.percent(70) {
             let value = match self.random.within(0..10) {
@@ -370,6 +426,40 @@ impl History {
             self.record(after, Topic::Proposals, id, &proposal);
         }
         digest
+    }
+
+    /// Proposes what nothing is wrong with.
+    fn plain(
+        &mut self,
+        proposer: &str,
+        domain: &'static str,
+        proposed: i64,
+        deadline: i64,
+        id: Option<String>,
+    ) -> Plain {
+        let id = id.unwrap_or_else(|| self.random.id(Timestamp(proposed)));
+        let proposal = Proposal {
+            proposer: proposer.to_owned(),
+            ..records::proposal(&id, domain, deadline)
+        };
+        let value = self.codec.encode(&proposal).unwrap();
+        let (_, digest) = self.codec.decode::<Proposal>(&value).unwrap();
+        let entry = Entry {
+            topic: Topic::Proposals,
+            partition: partition_of(id.as_bytes(), self.partitions),
+            key: Some(id.as_bytes().to_vec()),
+            value: Some(value),
+            control: false,
+        };
+        self.at(proposed, entry);
+        Plain {
+            id,
+            proposer: proposer.to_owned(),
+            domain,
+            proposed,
+            deadline,
+            digest,
+        }
     }
 
     fn respond(&mut self, said: &Said<'_>, lean: i64) {
@@ -422,119 +512,5 @@ impl History {
             evidence: vec!["seen".to_owned(); evidence],
         };
         self.record(at, Topic::Responses, said.id, &response);
-    }
-
-    /// What should not be there.
-    fn odds(&mut self, said: &Said<'_>) {
-        let at = self.random.within(said.proposed..said.deadline);
-        match self.random.within(0..60) {
-            0 => {
-                let id = self.random.id(Timestamp(at));
-                let about_nothing = Said { id: &id, ..*said };
-                self.answer(&about_nothing, "a1", 50, at);
-            }
-            1 => self.judge(at, said.id, Digest([1; 32]), "h0", DecisionVerdict::Approve),
-            2 => {
-                let result_id = self.word();
-                self.result(at, said.id, &result_id, ResultKind::Right, None);
-            }
-            3 => {
-                let id = self.random.id(Timestamp(at));
-                self.judge(at, &id, Digest([1; 32]), "h0", DecisionVerdict::Reject);
-            }
-            4 => {
-                let entry = Entry {
-                    topic: Topic::Responses,
-                    partition: 0,
-                    key: None,
-                    value: Some(b"nonsense".to_vec()),
-                    control: self.random.percent(50),
-                };
-                self.at(at, entry);
-            }
-            _ => {}
-        }
-    }
-
-    // Afterwards
-
-    /// What later turned out, sometimes corrected, and corrected again.
-    fn report(&mut self, said: &Said<'_>, lean: i64) {
-        // Most agents are right most of the time, or nobody would be trusted for long.
-        let (likely, unlikely) = if lean > 50 {
-            (ResultKind::Right, ResultKind::Wrong)
-        } else {
-            (ResultKind::Wrong, ResultKind::Right)
-        };
-        let kinds = [likely, likely, likely, unlikely, ResultKind::Unknown];
-        let mut at = said.deadline + self.random.within(-100..2_000);
-        let mut named = None;
-        loop {
-            let result_id = self.word();
-            let kind = *self.random.one_of(&kinds);
-            self.result(at, said.id, &result_id, kind, named.as_deref());
-            if !self.random.percent(25) {
-                return;
-            }
-            at += self.random.within(100..1_500);
-            named = self.random.percent(85).then_some(result_id);
-        }
-    }
-
-    fn result(&mut self, at: i64, id: &str, result_id: &str, kind: ResultKind, of: Option<&str>) {
-        let reporter = match self.random.within(0..100) {
-            0..4 => self.world.voter(&mut self.random),
-            4..10 => format!("r{}", self.random.within(3..7)),
-            _ => format!("r{}", self.random.within(0..2)),
-        };
-        let result = Report {
-            result_id: result_id.to_owned(),
-            proposal_id: id.to_owned(),
-            reporter,
-            result: kind,
-            basis: Basis::Observed,
-            corrects: of.map(str::to_owned),
-            note: String::new(),
-        };
-        self.record(at, Topic::Results, id, &result);
-    }
-
-    /// People answer an escalation, most of them properly.
-    fn decide(&mut self, now: i64, package: &DecisionPackage) {
-        let id = package.proposal_id.to_string();
-        let verdicts = [
-            DecisionVerdict::Approve,
-            DecisionVerdict::Approve,
-            DecisionVerdict::Reject,
-            DecisionVerdict::SendBack,
-        ];
-        for _ in 0..self.random.within(0..4) {
-            let at = now + self.random.within(10..1_800);
-            let reviewer = match self.random.within(0..100) {
-                0..3 => self.world.voter(&mut self.random),
-                3..6 => "nobody".to_owned(),
-                _ => format!("h{}", self.random.within(0..6)),
-            };
-            let digest = if self.random.percent(3) {
-                Digest([2; 32])
-            } else {
-                package.package_digest
-            };
-            let verdict = *self.random.one_of(&verdicts);
-            self.judge(at, &id, digest, &reviewer, verdict);
-        }
-    }
-
-    fn judge(&mut self, at: i64, id: &str, digest: Digest, by: &str, verdict: DecisionVerdict) {
-        let decision = Decision {
-            decision_id: self.word(),
-            proposal_id: id.to_owned(),
-            package_digest: digest,
-            reviewer: by.to_owned(),
-            verdict,
-            reason_code: String::new(),
-            rationale: String::new(),
-        };
-        self.record(at, Topic::Decisions, id, &decision);
     }
 }

@@ -412,9 +412,14 @@ impl House {
 
     /// Starts a processor that is told more by a file of its own.
     pub(crate) fn run_configured(&self, instance: &str, config: &str) -> Processor {
+        self.run_with(instance, config, None)
+    }
+
+    /// The same with a fault put into it, if one is named.
+    pub(crate) fn run_with(&self, instance: &str, config: &str, fault: Option<&str>) -> Processor {
         let file = std::env::temp_dir().join(format!("{}{instance}.toml", self.prefix));
         std::fs::write(&file, config).unwrap();
-        self.start(instance, &["--config", file.to_str().unwrap()], None)
+        self.start(instance, &["--config", file.to_str().unwrap()], fault)
     }
 
     fn start(&self, instance: &str, told: &[&str], fault: Option<&str>) -> Processor {

@@ -1,7 +1,12 @@
-"""Recomputes a history: `python3 -m reference.history BOOTSTRAP PREFIX [QUIET]`.
+"""Recomputes a history: `python3 -m reference.history BOOTSTRAP PREFIX [QUIET [REMEMBERED]]`.
 
 Waits first until nothing has been appended for QUIET seconds (default 0: it does not wait). Says
-what was verified, counted, and what is broken; exits 1 if anything is.
+what was verified, counted, and what is broken; exits 1 if anything is. REMEMBERED is for how many
+milliseconds a closed round is kept at least, where a test has a processor keep it for less than
+the two days it must.
+
+Every record must still be there that was there when the processor read it: responses that are gone
+are taken to have been gone by then.
 """
 
 import multiprocessing
@@ -9,6 +14,7 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
+from ..afterwards import Afterwards
 from .audit import TrustAudit, audited
 from .topics import opened
 
@@ -16,12 +22,12 @@ PATIENCE = 600
 SHOWN = 20
 
 
-def main(bootstrap, prefix, quiet="0"):
+def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
     """Audits every partition, then trust; the exit code."""
     topics = opened(bootstrap, prefix)
     topics.quiet(float(quiet), PATIENCE)
     partitions = topics.partitions()
-    jobs = [(bootstrap, prefix, partition, partitions) for partition in range(partitions)]
+    jobs = [(bootstrap, prefix, p, partitions, int(remembered)) for p in range(partitions)]
     # A Kafka client does not survive a fork.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(mp_context=fresh) as pool:
@@ -39,6 +45,9 @@ def tell(findings):
     broken = [line for found in findings for line in found.broken]
     for line in broken[:SHOWN]:
         print(f"broken: {line[:600]}")
+    if broken:
+        kinds = Counter(line.split(":")[0] for line in broken)
+        print(f"broken by kind: {dict(sorted(kinds.items()))}")
     for name, what in (("dead letters by code", "codes"), ("first reasons", "reasons")):
         counted = sum((getattr(found, what) for found in findings), Counter())
         print(f"{name}: {dict(sorted(counted.items()))}")

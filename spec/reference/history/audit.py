@@ -12,7 +12,8 @@ from .topics import TABLES, opened
 
 OUTPUTS = ["rounds", "outcomes", "escalations", "dead-letters"]
 DECIDED = ["final", "decision", "decision_digest"]
-TAUGHT = ["trust_domain", "proposal_id", "result_id", "result", "corrects", "half_life", "ballots"]
+TAUGHT = ["trust_domain", "proposal_id", "result_id", "result", "corrects", "half_life"]
+TAUGHT += ["agents_offset", "ballots"]
 ASKED = ["proposal_id", "tier", "due", "package_digest", "approvals", "approvals_needed"]
 
 
@@ -45,8 +46,8 @@ class Findings:
 class Audit:
     """One partition's."""
 
-    def __init__(self, topics, partition, partitions):
-        self.topics, self.schemas = topics, topics.schemas
+    def __init__(self, topics, partition, partitions, remembered):
+        self.topics, self.schemas, self.remembered = topics, topics.schemas, remembered
         self.partition, self.partitions = partition, partitions
         self.findings = Findings()
 
@@ -66,6 +67,7 @@ class Audit:
             self.partitions,
             tables,
             chosen(openings, letters),
+            self.remembered,
         )
         replay.run(inputs, self.early(outcomes))
         self.findings.broken += [f"early closes: {x}" for x in replay.results.get("too_early", [])]
@@ -155,7 +157,7 @@ class Audit:
         )
         # The digest expected is that of the decision part as it is encoded here.
         self.findings.check("decision parts", not differ, f"{key}: {'; '.join(differ)}")
-        round_, found = replay.rounds[key[0]], found["coordinates"]
+        round_, found = replay.round(key[0]), found["coordinates"]
         expected = {name: expected[name] for name in expected if name in found}
         expected |= {"pins": round_.pins, "deadline": round_.deadline}
         expected |= {"proposal_time": round_.time, "partition": self.partition}
@@ -180,9 +182,15 @@ class Audit:
         asked = Counter(said(x, ASKED) for x in replay.results.get("escalation", []))
         packages = (self.body("DecisionPackage", x) for x in published["escalations"])
         self.findings.same("packages", asked, Counter(asked_of(x) for x in packages))
-        states = {pid: round_.state for pid, round_ in replay.rounds.items()}
+        states = {pid: round_.state for pid, round_ in replay.every_round().items()}
         kept = {pid: o["state"] for pid, o in openings.items()}
         self.findings.same("rounds", Counter(states.items()), Counter(kept.items()))
+        forgotten = Counter(x.key.decode() for x in published["rounds"] if x.value is None)
+        expected = Counter(replay.results.get("tombstone", []))
+        self.findings.same("tombstones", expected, forgotten)
+        for seats, most in (("qualified", 2_000), ("observers", 500)):
+            full = sum(len(getattr(r, seats)) == most for r in replay.every_round().values())
+            self.findings.verified[f"rounds full of {seats}"] += full
         self.findings.updates = replay.results.get("trust_update", [])
         self.account(replay, inputs)
 
@@ -202,8 +210,8 @@ class Audit:
 
 def audited(job):
     """The findings of one partition, in a process of its own."""
-    bootstrap, prefix, partition, partitions = job
-    return Audit(opened(bootstrap, prefix), partition, partitions).run()
+    bootstrap, prefix, partition, partitions, remembered = job
+    return Audit(opened(bootstrap, prefix), partition, partitions, remembered).run()
 
 
 class TrustAudit:

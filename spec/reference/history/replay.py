@@ -16,10 +16,12 @@ class Replay(Partition):
     one in which a processor read them.
     """
 
-    def __init__(self, schemas, partition, partitions, tables, chosen, tried=40):
+    def __init__(self, schemas, partition, partitions, tables, chosen, remembered, tried=40):
         super().__init__(schemas, partition, partitions, tried)
         self.tables = tables
         self.chosen = chosen  # {offset of a proposal: (pins, time of the responses)}
+        self.remembered = remembered
+        self.forgotten = {}  # {proposal id: round}
         self.results = {}  # {kind: [what was put out]}
 
     def read_so_far(self, record):
@@ -28,6 +30,18 @@ class Replay(Partition):
 
     def too_early(self, round_, changed):
         self.put("too_early", f"`{round_.pid}`, but for {changed}")
+
+    def forget(self, round_):
+        super().forget(round_)
+        self.forgotten[round_.pid] = round_
+
+    def round(self, pid):
+        """One that was opened, even if it is forgotten."""
+        return self.rounds.get(pid) or self.forgotten[pid]
+
+    def every_round(self):
+        """{proposal id: round} of all that were ever opened."""
+        return self.forgotten | self.rounds
 
     def put(self, kind, value):
         self.results.setdefault(kind, []).append(value)
@@ -44,6 +58,9 @@ class Replay(Partition):
                 stored.control(),
                 stored.origin() is not None,
             )
+            # Nobody appends to the responses in a transaction: an offset left out is a record gone.
+            if record.topic == "responses" and record.offset > self.next_response():
+                self.lost("responses", record.offset)
             self.step(record, early)
 
     def left(self):

@@ -75,6 +75,7 @@ deadline_min = "500 ms"
 deadline_default = "1500 ms"
 reporters = ["r0", "r1", "a1"]
 self_report = true
+result_window = "1200 ms"
 
 [[policy]]
 pattern = "fraud"
@@ -195,7 +196,7 @@ fn granted(random: &mut Random, domain: &str) -> Option<String> {
 pub(super) struct Change {
     pub(super) topic: Topic,
     pub(super) key: String,
-    pub(super) value: Vec<u8>,
+    pub(super) value: Option<Vec<u8>>,
     /// The control record for the offset at which the table has the change.
     pub(super) control: Option<Control>,
 }
@@ -297,7 +298,7 @@ impl World {
         Change {
             topic: Topic::Agents,
             key,
-            value,
+            value: Some(value),
             control: None,
         }
     }
@@ -309,7 +310,7 @@ impl World {
         Change {
             topic: Topic::Policies,
             key,
-            value,
+            value: Some(value),
             control: None,
         }
     }
@@ -375,8 +376,10 @@ impl World {
         agent.principal = String::new();
         let mut change = self.list(codec, agent);
         self.agents = before;
-        if self.random.percent(30) {
-            change.key = "a1".to_owned();
+        match self.random.within(0..10) {
+            0..3 => change.key = "a1".to_owned(),
+            3..5 => change.value = None,
+            _ => {}
         }
         change
     }
