@@ -488,7 +488,7 @@ impl PartialEq for Rounds {
 /// How long a closed round is remembered at least.
 fn remembered() -> Millis {
     if fault::is_on(Fault::ForgottenEarly) {
-        Millis(5_000)
+        Millis(10_000)
     } else {
         REMEMBERED_MIN
     }

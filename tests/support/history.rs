@@ -65,10 +65,10 @@ pub(crate) struct History {
     agents_end: Offset,
     /// Ids of the registry's.
     schemas: Vec<i32>,
-    /// Rounds to propose in all.
-    planned: usize,
     /// Whether the last rounds are to be filled with as many as may speak.
     crowded: bool,
+    /// Whether some results come when their rounds are forgotten.
+    forgetful: bool,
     appended: Appended,
 }
 
@@ -138,17 +138,21 @@ impl History {
                     - 1,
             ),
             schemas: schemas.entries().iter().map(|e| e.schema_id).collect(),
-            planned: 0,
             crowded: false,
+            forgetful: false,
             appended: Appended::default(),
         };
         (house, history)
     }
 
+    /// Has results come when rounds of a short window are forgotten.
+    pub(crate) const fn forgetful(mut self) -> Self {
+        self.forgetful = true;
+        self
+    }
+
     /// Opens so many rounds, so many a second, and appends all that is to come of them.
     pub(crate) fn run(mut self, rounds: usize, a_second: i64) -> Appended {
-        self.planned = self.appended.rounds + rounds;
-        let rounds = self.planned;
         let started = now();
         let (mut moved, mut last) = (started, started);
         loop {

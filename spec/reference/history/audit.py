@@ -188,6 +188,8 @@ class Audit:
         forgotten = Counter(x.key.decode() for x in published["rounds"] if x.value is None)
         expected = Counter(replay.results.get("tombstone", []))
         self.findings.same("tombstones", expected, forgotten)
+        too_late = len(replay.results.get("too_late", []))
+        self.findings.verified["results of forgotten rounds"] += too_late
         for seats, most in (("qualified", 2_000), ("observers", 500)):
             full = sum(len(getattr(r, seats)) == most for r in replay.every_round().values())
             self.findings.verified[f"rounds full of {seats}"] += full

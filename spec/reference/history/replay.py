@@ -35,6 +35,11 @@ class Replay(Partition):
         super().forget(round_)
         self.forgotten[round_.pid] = round_
 
+    def report(self, record):
+        if record.body["proposal_id"] in self.forgotten:
+            self.put("too_late", record.offset)
+        super().report(record)
+
     def round(self, pid):
         """One that was opened, even if it is forgotten."""
         return self.rounds.get(pid) or self.forgotten[pid]

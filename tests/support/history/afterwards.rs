@@ -10,7 +10,7 @@ use super::{History, Said};
 
 /// A result that comes when a round of a short window may be forgotten: so long after its deadline,
 /// in milliseconds.
-const LATE: std::ops::Range<i64> = 9_000..11_000;
+const LATE: std::ops::Range<i64> = 15_000..17_000;
 
 impl History {
     /// What later turned out, sometimes corrected, and corrected again.
@@ -35,7 +35,7 @@ impl History {
             at += self.random.within(100..1_500);
             named = self.random.percent(85).then_some(result_id);
         }
-        if self.appended.rounds * 2 < self.planned && self.random.percent(5) {
+        if self.forgetful && self.random.percent(5) {
             let (at, result_id) = (said.deadline + self.random.within(LATE), self.word());
             self.result(at, said.id, &result_id, likely, None);
         }
