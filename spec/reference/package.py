@@ -48,14 +48,19 @@ def statements(ballots):
 
 def silent(round_, heard):
     """The active, qualified agents that have no ballot."""
-    domain, required = round_.proposal["domain"], round_.policy["required_domains"]
-    return [
-        name
-        for name in sorted(round_.agents, key=str.encode)
-        if name not in heard
-        and electorate.active(round_.agents[name])
-        and electorate.qualification(round_.agents[name], domain, required) is not None
-    ]
+    agents, domain = round_.agents, round_.proposal["domain"]
+    required = tuple(round_.policy["required_domains"])
+
+    def qualified():
+        return [
+            name
+            for name in sorted(agents, key=str.encode)
+            if electorate.active(agents[name])
+            and electorate.qualification(agents[name], domain, required) is not None
+        ]
+
+    names = agents.once(("qualified", domain, required), qualified)
+    return [name for name in names if name not in heard]
 
 
 def confidences(counted):

@@ -8,6 +8,19 @@ from . import electorate, policy
 KNOWN = 16
 
 
+class Rows(dict):
+    """{key: value}, with room for what was worked out of it before."""
+
+    def __init__(self, rows=()):
+        super().__init__(rows)
+        self.memo = {}
+
+    def once(self, name, work):
+        if name not in self.memo:
+            self.memo[name] = work()
+        return self.memo[name]
+
+
 class Table:
     """Every record of a table, with what is sound of it."""
 
@@ -16,7 +29,7 @@ class Table:
         self.records = []  # (offset, append time, key, sound value or None)
         self.offsets = []
         self.times = []  # the latest append time up to each record
-        self.known = {0: {}}  # {count: what the first so many records come to}
+        self.known = {0: Rows()}  # {count: what the first so many records come to}
 
     def read(self, offset, timestamp, key, value):
         """Takes the next record; `value` is None where it does not decode."""
@@ -46,7 +59,7 @@ class Table:
         """{key: value} of the sound ones of the first so many records."""
         if count not in self.known:
             nearest = max(known for known in self.known if known < count)
-            rows = dict(self.known[nearest])
+            rows = Rows(self.known[nearest])
             for _, _, name, value in self.records[nearest:count]:
                 if value is not None:
                     rows[name] = value
