@@ -227,7 +227,7 @@ impl<'a, L: Log> Member<'a, L> {
             }
             Step::Begin(committed) => {
                 tracing::info!(partition, "restoring");
-                self.follower.reach(committed.pins)?;
+                self.follower.take_over(committed.pins)?;
                 let config = Config {
                     partition,
                     partitions: self.orders.partitions,

@@ -126,9 +126,14 @@ impl<'a, S: Source> Follower<'a, S> {
         Ok(())
     }
 
-    /// Reads on until rounds pinned there can be resolved.
-    pub(super) fn reach(&mut self, pins: Pins) -> Result<(), Error> {
-        self.read_until(Topic::Trust, |follower| follower.tables.pins().covers(pins))
+    /// Reads on until a partition committed at these pins can be restored.
+    ///
+    /// ORDER: after the positions were fetched. Orders, decisions and results below them are read
+    /// again, which somebody else may have read first, after this member had read the tables; so
+    /// they are judged by an end asked for now.
+    pub(super) fn take_over(&mut self, pins: Pins) -> Result<(), Error> {
+        self.read_until(Topic::Trust, |follower| follower.tables.pins().covers(pins))?;
+        self.reach_end()
     }
 
     fn read_until(&mut self, topic: Topic, done: impl Fn(&Self) -> bool) -> Result<(), Error> {
@@ -176,4 +181,108 @@ fn take(tables: &mut Tables, codec: &Codec, vitals: &Vitals, stored: &Stored) ->
         vitals.passed_over(topic);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+
+    use quorate_core::ids::Timestamp;
+
+    use super::super::Committed;
+    use super::*;
+
+    /// A table of agents that grows; the others stay empty.
+    #[derive(Clone, Default)]
+    struct Shelf {
+        rows: Rc<RefCell<Vec<Stored>>>,
+        next: Rc<Cell<usize>>,
+    }
+
+    impl Shelf {
+        fn append(&self) {
+            let mut rows = self.rows.borrow_mut();
+            let offset = i64::try_from(rows.len()).unwrap();
+            rows.push(Stored {
+                topic: Topic::Agents,
+                partition: 0,
+                offset,
+                timestamp: Some(Timestamp(offset)),
+                key: None,
+                value: None,
+                control: false,
+                forwarded: false,
+                traceparent: None,
+            });
+        }
+    }
+
+    impl Source for Shelf {
+        fn committed(&self, _: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
+            Ok(BTreeMap::new())
+        }
+
+        fn ends(&self, topic: Topic, _: i32) -> Result<(i64, i64), Error> {
+            let rows = self
+                .rows
+                .borrow()
+                .iter()
+                .filter(|row| row.topic == topic)
+                .count();
+            Ok((0, i64::try_from(rows).unwrap()))
+        }
+
+        fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+            self.ends(topic, partition)
+        }
+
+        fn read_to(
+            &self,
+            _: Topic,
+            _: i32,
+            from: i64,
+            end: i64,
+            each: &mut dyn FnMut(Stored) -> Result<(), Error>,
+        ) -> Result<(), Error> {
+            let wanted = |row: &Stored| (from..end).contains(&row.offset);
+            let rows = self.rows.borrow().clone();
+            rows.into_iter().filter(wanted).try_for_each(each)
+        }
+
+        fn go_to(&self, _: &[(Topic, i32, Start)]) -> Result<(), Error> {
+            self.next.set(self.rows.borrow().len());
+            Ok(())
+        }
+
+        fn next(&self, _: Duration) -> Result<Option<Stored>, Error> {
+            let at = self.next.get();
+            let row = self.rows.borrow().get(at).cloned();
+            self.next.set(at + usize::from(row.is_some()));
+            Ok(row)
+        }
+
+        fn position(&self, _: Topic, _: i32) -> Option<i64> {
+            None
+        }
+
+        fn as_it_was(&self, stored: Stored) -> Result<Stored, Error> {
+            Ok(stored)
+        }
+    }
+
+    #[test]
+    fn a_partition_taken_over_is_restored_by_every_row_there_is_by_then() {
+        let shelf = Shelf::default();
+        shelf.append();
+        let (codec, vitals) = (
+            Arc::new(Codec::single_object()),
+            Vitals::new(Duration::ZERO),
+        );
+        let mut follower = Follower::open(shelf.clone(), &codec, &Arc::new(vitals)).unwrap();
+        // Whoever had the partition reads this, and what is judged by it, and commits no round.
+        shelf.append();
+        follower.take_over(Pins::NONE).unwrap();
+        assert_eq!(follower.tables().pins().agents, Offset(1));
+    }
 }
