@@ -139,8 +139,7 @@ class Afterwards:
         elif value == "UNKNOWN":
             return
         round_.settlement = None if value == "UNKNOWN" else (result["result_id"], value)
-        agents_offset = self.tables.agents.offset_at(record.timestamp)
-        self.put_update(round_, result, taken_back, agents_offset)
+        self.put_update(round_, result, taken_back)
         self.put_round(round_)
 
     def reporter(self, round_, name, timestamp):
@@ -157,7 +156,7 @@ class Afterwards:
         if not fits:
             raise Refused("reporter_not_allowed")
 
-    def put_update(self, round_, result, taken_back, agents_offset):
+    def put_update(self, round_, result, taken_back):
         lessons = resolve.lessons(round_.decision["ballots"])
         for lesson in lessons:
             lesson["confidence"] = to_double(lesson["confidence"])
@@ -170,7 +169,6 @@ class Afterwards:
             "corrects": taken_back,
             "half_life": round_.policy["half_life"],
             "ballots": lessons,
-            "agents_offset": agents_offset,
         }
         self.put("trust_update", update)
 

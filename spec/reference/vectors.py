@@ -178,8 +178,6 @@ def view(kind, value):
         value["statements"] = [
             {"agent_id": s["agent_id"], "inlined": s["inlined"]} for s in content["statements"]
         ]
-    if kind == "trust_update":
-        value = {k: v for k, v in value.items() if k != "agents_offset"}
     return {kind: avro.to_json(value)}
 
 

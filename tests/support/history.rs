@@ -7,7 +7,7 @@ mod loss;
 mod odds;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,14 @@ const MOVES_EVERY: i64 = 200;
 /// How long people may still be asked after the last round was opened, in milliseconds.
 const AFTERWARDS: i64 = 7_000;
 
+/// Rounds that may be proposed and not opened, beside one of four that is refused.
+const AHEAD: usize = 400;
+/// How far it may be behind its pace and make up for it, in milliseconds.
+const BEHIND: i64 = 100;
+/// How long after the last round its crowds are listed, and at most none is proposed, in milliseconds.
+const CROWDED_AFTER: i64 = 1_500;
+const PATIENCE: i64 = 120_000;
+
 #[derive(Clone, Debug)]
 struct Entry {
     topic: Topic,
@@ -44,6 +52,8 @@ struct Entry {
 pub(crate) struct Appended {
     /// Rounds proposed.
     pub(crate) rounds: usize,
+    /// Rounds opened.
+    pub(crate) opened: usize,
     /// Records of inputs.
     pub(crate) inputs: usize,
     /// Records of tables.
@@ -54,7 +64,8 @@ pub(crate) struct Appended {
 pub(crate) struct History {
     appender: Appender,
     operator: Appender,
-    packages: Reader,
+    /// What comes of it: rounds and escalations.
+    seen: Reader,
     codec: Arc<Codec>,
     partitions: i32,
     random: Random,
@@ -70,6 +81,10 @@ pub(crate) struct History {
     /// Whether some results come when their rounds are forgotten.
     forgetful: bool,
     appended: Appended,
+    /// The rounds that were opened, by their keys.
+    opened: BTreeSet<Vec<u8>>,
+    /// When the next round may be proposed, in microseconds.
+    next: i64,
 }
 
 /// What is said about a round.
@@ -116,13 +131,14 @@ impl History {
         let house = House::with(partitions.unsigned_abs(), &agents, POLICIES);
         let connection = house.connection();
         let schemas = Schemas::load(&connection).unwrap();
-        let packages = Reader::open(&connection).unwrap();
-        let places = (0..partitions).map(|p| (Topic::Escalations, p, Start::Beginning));
-        packages.go_to(&places.collect::<Vec<_>>()).unwrap();
+        let seen = Reader::open(&connection).unwrap();
+        let topics = [Topic::Rounds, Topic::Escalations].into_iter();
+        let places = topics.flat_map(|t| (0..partitions).map(move |p| (t, p, Start::Beginning)));
+        seen.go_to(&places.collect::<Vec<_>>()).unwrap();
         let history = Self {
             appender: Appender::open(&connection).unwrap(),
             operator: Appender::open(&connection).unwrap(),
-            packages,
+            seen,
             codec: Arc::clone(schemas.codec()),
             partitions,
             world: World::of(random.fork(), &agents),
@@ -141,6 +157,8 @@ impl History {
             crowded: false,
             forgetful: false,
             appended: Appended::default(),
+            opened: BTreeSet::new(),
+            next: 0,
         };
         (house, history)
     }
@@ -151,34 +169,34 @@ impl History {
         self
     }
 
-    /// Opens so many rounds, so many a second, and appends all that is to come of them.
+    /// Proposes, at most so many a second, until so many rounds are open, and appends all that is to
+    /// come of them.
     pub(crate) fn run(mut self, rounds: usize, a_second: i64) -> Appended {
-        let started = now();
-        let (mut moved, mut last) = (started, started);
+        let mut moved = now();
+        let mut last = moved;
         loop {
             let now = now();
-            while self.appended.rounds < rounds && self.due(now - started, a_second) {
+            self.read(now);
+            let going_on = self.appended.opened < rounds;
+            while going_on && self.may_propose(now) {
                 self.round(now);
+                let earliest = (now - BEHIND) * 1_000;
+                self.next = earliest.max(self.next) + 1_000_000 / a_second;
                 last = now;
             }
-            if now > moved + MOVES_EVERY && self.appended.rounds < rounds {
+            if now > moved + MOVES_EVERY && going_on {
                 self.move_tables(now);
                 moved = now;
             }
-            while let Some(stored) = self.packages.next(Duration::ZERO).unwrap() {
-                let value = stored.value.unwrap();
-                let (package, _) = self.codec.decode::<DecisionPackage>(&value).unwrap();
-                self.decide(now, &package);
-            }
-            if self.crowded && self.appended.rounds == rounds {
+            if self.crowded && !going_on && now > last + CROWDED_AFTER {
                 self.crowd(now);
                 self.crowded = false;
                 last = now;
             }
             self.append_due(now);
             let _under_way = self.appender.is_waiting();
-            if self.appended.rounds == rounds && now > last + AFTERWARDS && self.waiting.is_empty()
-            {
+            assert!(!going_on || now < last + PATIENCE, "{:?}", self.appended);
+            if !going_on && now > last + AFTERWARDS && self.waiting.is_empty() {
                 self.appender.settle().unwrap();
                 return self.appended;
             }
@@ -187,16 +205,33 @@ impl History {
         }
     }
 
+    /// Counts what was opened, and has people decide what escalated.
+    fn read(&mut self, now: i64) {
+        while let Some(stored) = self.seen.next(Duration::ZERO).unwrap() {
+            if stored.topic == Topic::Rounds {
+                self.opened.extend(stored.key);
+                self.appended.opened = self.opened.len();
+                continue;
+            }
+            let value = stored.value.unwrap();
+            let (package, _) = self.codec.decode::<DecisionPackage>(&value).unwrap();
+            self.decide(now, &package);
+        }
+    }
+
+    /// Whether it is time for another round, and the processor is not too far behind with them:
+    /// what is read after its deadline is refused.
+    fn may_propose(&self, now: i64) -> bool {
+        let (proposed, opened) = (self.appended.rounds, self.appended.opened);
+        self.next <= now * 1_000 && proposed * 3 / 4 < opened + AHEAD
+    }
+
     /// Appends what its time has come for.
     fn append_due(&mut self, now: i64) {
         let later = self.waiting.split_off(&(now + 1, 0));
         for entry in std::mem::replace(&mut self.waiting, later).into_values() {
             self.append(&entry);
         }
-    }
-
-    fn due(&self, millis: i64, a_second: i64) -> bool {
-        i64::try_from(self.appended.rounds).unwrap() * 1_000 <= millis * a_second
     }
 
     fn append(&mut self, entry: &Entry) {

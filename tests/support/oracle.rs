@@ -28,6 +28,10 @@ use quorate_core::topic::Topic;
 /// How long a broker may take to answer again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a record may be stamped before it can be read, in milliseconds: moments, but where a
+/// broker has just been started again.
+const UNSEEN: i64 = 1_000;
+
 /// What a round came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Decided {
@@ -366,6 +370,7 @@ impl Log {
     /// What did come of it.
     pub(crate) fn found(&self) -> Findings {
         let mut findings = Findings::default();
+        let agents = timed(&self.read(Topic::Agents, 0));
         for partition in 0..self.partitions {
             for stored in self.read(Topic::Outcomes, partition).iter() {
                 findings.decide(&self.decode(stored));
@@ -380,7 +385,7 @@ impl Log {
                 findings.keep(&self.decode(stored));
             }
             for stored in self.read(Topic::TrustUpdates, partition).iter() {
-                findings.teach(&self.decode(stored));
+                findings.teach(&every_row_seen(self.decode(stored), &agents));
             }
         }
         for stored in self.read(Topic::Trust, 0).iter() {
@@ -417,6 +422,29 @@ impl Log {
             }
         }
         found
+    }
+}
+
+/// An update as it would be, had each row of `acp.agents` been there to read when it was stamped: a
+/// broker stamps a record before others can read it, so that the rows appended just before a result
+/// may not be among those its reporter was judged by. Which was the last is in the update.
+fn every_row_seen(update: TrustUpdate, agents: &[(Timestamp, Stored)]) -> TrustUpdate {
+    let last = |at: Timestamp| {
+        let count = agents.partition_point(|(time, _)| *time <= at);
+        count
+            .checked_sub(1)
+            .map_or(Offset::NONE, |at| Offset(agents[at].1.offset))
+    };
+    let (time, row) = (update.result_time, update.agents_offset);
+    let (first, last) = (last(Timestamp(time.0 - UNSEEN)), last(time));
+    let agents_offset = if first <= row && row <= last {
+        last
+    } else {
+        row
+    };
+    TrustUpdate {
+        agents_offset,
+        ..update
     }
 }
 

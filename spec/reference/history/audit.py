@@ -12,8 +12,9 @@ from .topics import TABLES, opened
 
 OUTPUTS = ["rounds", "outcomes", "escalations", "dead-letters"]
 DECIDED = ["final", "decision", "decision_digest"]
-TAUGHT = ["trust_domain", "proposal_id", "result_id", "result", "corrects", "half_life"]
-TAUGHT += ["agents_offset", "ballots"]
+TAUGHT = ["trust_domain", "proposal_id", "result_id", "result", "corrects", "half_life", "ballots"]
+# A row is stamped before it can be read: how long before, at most, in milliseconds.
+UNSEEN = 1_000
 ASKED = ["proposal_id", "tier", "due", "package_digest", "approvals", "approvals_needed"]
 
 
@@ -225,7 +226,8 @@ class TrustAudit:
 
     def run(self, expected):
         places = [("trust-updates", p) for p in range(self.partitions)]
-        found = self.topics.read([*places, ("trust", 0)])
+        found = self.topics.read([*places, *((table, 0) for table in TABLES)])
+        agents = tables_of(self.schemas, found).agents
         wanted = Counter(said(update, TAUGHT) for update in expected)
         updates, scores = Counter(), {}
         for place in places:
@@ -233,10 +235,21 @@ class TrustAudit:
             for stored in found[place]:
                 update = self.schemas["TrustUpdate"].decode(stored.value[10:])
                 updates[said(update, TAUGHT)] += 1
+                self.row(update, agents)
                 scores |= folder.scores(stored, update)
         self.findings.same("trust updates", wanted, updates)
         self.compare(scores, found["trust", 0])
         return self.findings
+
+    def row(self, update, agents):
+        """The row its reporter was judged by: the last one appended by then that could be read."""
+        row, time = update["agents_offset"], update["result_time"]
+        first, last = agents.offset_at(time - UNSEEN), agents.offset_at(time)
+        self.findings.check(
+            "rows of reporters",
+            first <= row <= last,
+            f"{update['result_id']}: {row} for {first} to {last}",
+        )
 
     def compare(self, scores, records):
         for stored in records:
