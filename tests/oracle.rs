@@ -34,7 +34,7 @@ const FAULTS: [&str; 14] = [
 /// Rounds of the history in which a fault must be found.
 const ROUNDS_WITH_A_FAULT: usize = 400;
 /// How many of them go on at a time.
-const AT_A_TIME: usize = 5;
+const AT_A_TIME: usize = 8;
 
 /// Rounds that the long history opens, if not `QUORATE_ORACLE_ROUNDS`.
 const ROUNDS: usize = 20_000;
