@@ -72,8 +72,9 @@ pub(crate) struct History {
     world: World,
     waiting: BTreeMap<(i64, u64), Entry>,
     scheduled: u64,
-    /// The last record of the table of agents.
+    /// The last records of the tables of agents and policies.
     agents_end: Offset,
+    policies_end: Offset,
     /// Ids of the registry's.
     schemas: Vec<i32>,
     /// Whether the last rounds are to be filled with as many as may speak.
@@ -132,6 +133,8 @@ impl History {
         let connection = house.connection();
         let schemas = Schemas::load(&connection).unwrap();
         let seen = Reader::open(&connection).unwrap();
+        let last = |table| Offset(seen.ends(table, 0).unwrap().1 - 1);
+        let (agents_end, policies_end) = (last(Topic::Agents), last(Topic::Policies));
         let topics = [Topic::Rounds, Topic::Escalations].into_iter();
         let places = topics.flat_map(|t| (0..partitions).map(move |p| (t, p, Start::Beginning)));
         seen.go_to(&places.collect::<Vec<_>>()).unwrap();
@@ -145,14 +148,8 @@ impl History {
             random: random.fork(),
             waiting: BTreeMap::new(),
             scheduled: 0,
-            agents_end: Offset(
-                Reader::open(&connection)
-                    .unwrap()
-                    .ends(Topic::Agents, 0)
-                    .unwrap()
-                    .1
-                    - 1,
-            ),
+            agents_end,
+            policies_end,
             schemas: schemas.entries().iter().map(|e| e.schema_id).collect(),
             crowded: false,
             forgetful: false,
@@ -201,7 +198,7 @@ impl History {
                 return self.appended;
             }
             // The pace of a history, nothing that is waited for.
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(4));
         }
     }
 
@@ -316,6 +313,8 @@ impl History {
         let offset = Offset(placed[0].offset);
         if change.topic == Topic::Agents {
             self.agents_end = offset;
+        } else {
+            self.policies_end = offset;
         }
         let control = match change.control {
             Some(control) => Control {
@@ -337,7 +336,13 @@ impl History {
             2 => world::control(Some("nobody"), None),
             _ => world::control(Some(&agent), None),
         };
-        let table_offset = self.agents_end;
+        // One that is not there yet may be there when the order is read: then it depends on who is
+        // quick. This one is there for nobody.
+        let table_offset = match &control.pattern {
+            _ if self.random.percent(10) => Offset(i64::MAX / 2),
+            Some(_) => self.policies_end,
+            None => self.agents_end,
+        };
         Control {
             table_offset,
             ..control

@@ -19,7 +19,7 @@ from .audit import TrustAudit, audited
 from .topics import opened
 
 PATIENCE = 600
-SHOWN = 20
+SHOWN = 8
 
 
 def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
@@ -43,10 +43,13 @@ def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
 
 def tell(findings):
     broken = [line for found in findings for line in found.broken]
-    for line in broken[:SHOWN]:
-        print(f"broken: {line[:600]}")
+    kinds = Counter()
+    for line in broken:
+        kind = line.split(":")[0]
+        kinds[kind] += 1
+        if kinds[kind] <= SHOWN:
+            print(f"broken: {line[:600]}")
     if broken:
-        kinds = Counter(line.split(":")[0] for line in broken)
         print(f"broken by kind: {dict(sorted(kinds.items()))}")
     for name, what in (("dead letters by code", "codes"), ("first reasons", "reasons")):
         counted = sum((getattr(found, what) for found in findings), Counter())

@@ -13,6 +13,8 @@ from .topics import TABLES, opened
 OUTPUTS = ["rounds", "outcomes", "escalations", "dead-letters"]
 DECIDED = ["final", "decision", "decision_digest"]
 TAUGHT = ["trust_domain", "proposal_id", "result_id", "result", "corrects", "half_life", "ballots"]
+# Of a round that was forgotten: which it is depends on how far other topics were read.
+ENDED = ["already_decided", "decision_too_late", "result_too_late", "unknown_proposal"]
 # A row is stamped before it can be read: how long before, at most, in milliseconds.
 UNSEEN = 1_000
 ASKED = ["proposal_id", "tier", "due", "package_digest", "approvals", "approvals_needed"]
@@ -169,13 +171,17 @@ class Audit:
         self.findings.check("pins committed", committed, f"{key}: opened as {opening}")
 
     def compare_rest(self, replay, published, openings, letters, inputs):
-        refused = Counter(
-            (x["topic"], x["offset"], x["reason"]) for x in replay.results.get("dead_letter", [])
-        )
-        found = Counter((x["topic"], x["offset"], x["reason"]) for x in letters)
-        self.findings.same("dead letters", refused, found)
-        self.findings.codes.update(x["reason"] for x in letters)
         lay = {(x.topic, x.offset): (x.key, x.raw) for records in inputs for x in records}
+
+        def code(letter):
+            place = (letter["topic"], letter["offset"])
+            key = lay[place][0] or b""
+            ended = letter["reason"] in ENDED and key.decode(errors="replace") in replay.forgotten
+            return (*place, "ended" if ended else letter["reason"])
+
+        refused = Counter(map(code, replay.results.get("dead_letter", [])))
+        self.findings.same("dead letters", refused, Counter(map(code, letters)))
+        self.findings.codes.update(x["reason"] for x in letters)
         for letter in letters:
             place = (letter["topic"], letter["offset"])
             kept = lay.get(place) == (letter["key"], letter["value"])
