@@ -78,6 +78,18 @@ fn within(patience: Duration, is_so: impl Fn() -> bool) -> bool {
     true
 }
 
+/// Stops a processor's clock in the middle of a transaction.
+fn stopped_in_a_transaction(processor: &Processor) {
+    until(|| {
+        processor.pause();
+        let open = !processor.diary().open.is_empty();
+        if !open {
+            processor.resume();
+        }
+        open
+    });
+}
+
 /// A load with a fault in it, and what came of both.
 struct Played {
     log: Log,

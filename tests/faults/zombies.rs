@@ -1,7 +1,7 @@
 //! Those that are thought dead and are not: a paused processor that comes back, and an end of a
 //! transaction that arrives late.
 
-use super::{PARTITIONS, house, play, tell, times, until, wait};
+use super::{PARTITIONS, house, play, stopped_in_a_transaction, tell, times, until, wait};
 use crate::support::load::{self, Random};
 use crate::support::proxy::{Proxy, Stage};
 use crate::support::{House, Processor};
@@ -21,15 +21,7 @@ fn pause(
         let millis = if number % 3 == 2 { 10_000 } else { 5_500 };
         wait(random.within(3_500..5_500));
         let taken = house.logged("restored");
-        // In the middle of a transaction.
-        until(|| {
-            paused.pause();
-            let open = !paused.diary().open.is_empty();
-            if !open {
-                paused.resume();
-            }
-            open
-        });
+        stopped_in_a_transaction(paused);
         wait(millis);
         paused.resume();
         until(|| house.logged("restored") > taken);
