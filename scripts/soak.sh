@@ -1,42 +1,42 @@
 #!/usr/bin/env bash
-# Plays every fault many times as often as `make test` does, and writes the figures to
-# docs/reliability.md with the commit they are of. Nothing is written if anything fails.
+# Plays faults many times as often as `make test` does. As soon as one is through, its line in the
+# table of docs/reliability.md is replaced: figures, commit, day and machine. A fault whose test fails
+# keeps the line it had, and this fails in the end; the others are played all the same.
+# usage: soak.sh [PART...]  (modules of tests/faults; all of them in turn if none is named)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+page=docs/reliability.md
 rows=$(mktemp)
-trap 'rm -f "$rows"' EXIT
+trap 'rm -f "$rows" "$rows.page"' EXIT
+
 commit=$(git rev-parse --short=12 HEAD)
-[ -z "$(git status --porcelain -- src tests Cargo.lock)" ] || commit+=" with changes"
-started=$(date +%s)
-QUORATE_SOAK=1 QUORATE_RELIABILITY=$rows \
-  cargo test --locked --test main faults:: -- --nocapture --test-threads=1
-minutes=$((($(date +%s) - started) / 60))
+[ -z "$(git status --porcelain -- src tests Cargo.toml Cargo.lock)" ] || commit+=" with changes"
+cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)
+measured="$commit | $(date -u +%F) | $(nproc) × ${cpu:-$(uname -m)} |"
 
-cat > docs/reliability.md <<MARKDOWN
-# Reliability
+# The lines of this run in place of the older ones of the same fault, new ones after the rest.
+merge() {
+  awk -F'|' -v measured="$measured" '
+    NR == FNR { line[$2] = $0 " " measured; order[++count] = $2; next }
+    function rest(  i) {
+      for (i = 1; i <= count; i++) if (order[i] in line) { print line[order[i]]; delete line[order[i]] }
+    }
+    /^\| --- / { inside = 1; print; next }
+    inside && !/^\|/ { rest(); inside = 0 }
+    inside && $2 in line { print line[$2]; delete line[$2]; next }
+    { print }
+  ' "$rows" "$page" > "$rows.page"
+  cat "$rows.page" > "$page"
+}
 
-What was tried on a real broker, and what it did. Written by \`make soak\`: $(nproc) cores, $minutes
-minutes.
-
-Each line is a load of rounds with everything in it that the protocol knows (late, early, double,
-malformed and misplaced records; grants, policies and suspensions that move; people who decide;
-results), and a fault that plays meanwhile. What came of it is compared with engines that read the
-same log and were never interrupted, by decision digest, package digest, lesson, trust score and
-dead letter: *lost* did not come, *doubled* came twice, *different* came and should not have.
-
-| Fault | Times | Responses/s | Rounds | Outcomes | Lost | Doubled | Different | Seed | Commit |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |
-$(sort "$rows" | sed "s/$/ $commit |/")
-
-Responses before their proposals come in bursts, between which nothing else may be open; their rate
-is that of the bursts. Rounds are kept in memory, so that every kill is also a store deleted.
-
-Each defence was also taken away, and the damage seen, in the same run: fencing (a transactional id
-of its own for each start, offsets committed as by a stranger), a new producer after a commit in
-doubt, a low-water offset that waits for orphans, and silence while restoring. \`QUORATE_FAULT\` does
-so in a build with debug assertions; no other has the switches.
-
-Not tried here: more than one broker, a full disk, a clock that is wrong, a network that is slow.
-MARKDOWN
-echo "docs/reliability.md is written"
+[ $# -gt 0 ] || set -- $(sed -n 's/^mod \([a-z]*\);$/\1/p' tests/faults/mod.rs)
+failed=()
+for part; do
+  : > "$rows"
+  QUORATE_SOAK=1 QUORATE_RELIABILITY=$rows cargo test --locked --test main "faults::$part::" \
+    -- --nocapture --test-threads=1 || failed+=("$part")
+  # Another run may be about to write the same page.
+  [ ! -s "$rows" ] || (flock 9 && merge) 9< "$page"
+done
+[ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }

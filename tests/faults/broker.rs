@@ -16,7 +16,7 @@ fn a_broker_killed_and_started_again_loses_nothing_that_was_acknowledged() {
     let broker = Mortal::start();
     let house = House::at(broker.address(), "");
     house.furnish(PARTITIONS.unsigned_abs(), &load::agents(), load::POLICIES);
-    let count = times(2, 8);
+    let count = times(2, 20);
     let played = play(&house, &mut random, |random| {
         let processors = ["one", "two"].map(|name| house.run_as(name));
         let log = Log::at(house.connection(), PARTITIONS);

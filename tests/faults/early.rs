@@ -115,7 +115,7 @@ fn responses_that_come_before_their_proposals_survive_a_kill() {
     let mut random = Random::of_this_run(fault);
     let seed = random.seed();
     let house = house();
-    let count = times(3, 12);
+    let count = times(3, 40);
     let mut ahead = Ahead::of(&house, random.fork());
     let left = ahead.play(count, |name| house.run_as(name));
     let played: Played = played(&house, ahead.appended, left);

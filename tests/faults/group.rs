@@ -79,7 +79,7 @@ fn a_partition_whose_offsets_are_gone_halts_until_they_are_restored() {
     let seed = random.seed();
     let house = house();
     let group = Group::of(&house);
-    let count = times(1, 3);
+    let count = times(1, 10);
     let played = play(&house, &mut random, |random| {
         let mut one = house.run_as("one");
         for _ in 0..count {

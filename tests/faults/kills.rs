@@ -124,14 +124,15 @@ fn a_processor_killed_again_and_again_loses_and_doubles_nothing() {
         kills = known;
         left
     });
-    let fault = format!(
-        "{fault}, {} of them with a transaction open ({} gave up records written), {} during restore",
+    assert!(kills.hit_everything(&played.log));
+    let times = format!(
+        "{}: {} with a transaction open, {} gave up records written, {} during restore",
+        kills.number(),
         kills.with_a_transaction_open(),
         kills.given_up(&played.log),
         kills.while_restoring()
     );
-    tell(&fault, kills.number(), seed, &house, &played);
-    assert!(kills.hit_everything(&played.log));
+    tell(fault, times, seed, &house, &played);
 }
 
 #[cfg(debug_assertions)]

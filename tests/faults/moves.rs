@@ -14,7 +14,7 @@ fn processors_may_join_and_leave_at_any_time() {
     let mut random = Random::of_this_run(fault);
     let seed = random.seed();
     let house = house();
-    let count = times(8, 60);
+    let count = times(8, 100);
     let played = play(&house, &mut random, |random| {
         let mut running = BTreeMap::from([(NAMES[0], house.run_as(NAMES[0]))]);
         for _ in 0..count {

@@ -39,12 +39,12 @@ fn a_paused_processor_is_fenced() {
     let mut random = Random::of_this_run(fault);
     let seed = random.seed();
     let house = house();
-    let count = times(3, 12);
+    let count = times(3, 30);
     let played = play(&house, &mut random, |random| {
         pause(&house, random, count, |name| house.run_as(name))
     });
-    tell(fault, count, seed, &house, &played);
     assert!(house.logged("engine failed") > 0, "nobody was fenced");
+    tell(fault, count, seed, &house, &played);
 }
 
 #[cfg(debug_assertions)]
@@ -93,7 +93,7 @@ fn an_end_of_a_transaction_that_arrives_late_ends_no_other() {
     let mut random = Random::of_this_run(fault);
     let seed = random.seed();
     let (house, proxy) = behind_proxy();
-    let count = times(3, 12);
+    let count = times(3, 40);
     let played = play(&house, &mut random, |random| {
         hold(&house, &proxy, random, count, |name| house.run_as(name))
     });
