@@ -49,6 +49,8 @@ pub enum Fault {
     OrphansForgotten = 22,
     /// What restoring a partition leads to is put out again.
     RestoreSpeaks = 23,
+    /// Positions that a transaction left pending in the group are not given up.
+    PositionsLeftPending = 24,
 }
 
 /// Every fault with the name it is chosen by.
@@ -73,6 +75,7 @@ const NAMES: &[(&str, Fault)] = &[
     ("producer-kept", Fault::ProducerKept),
     ("orphans-forgotten", Fault::OrphansForgotten),
     ("restore-speaks", Fault::RestoreSpeaks),
+    ("positions-left-pending", Fault::PositionsLeftPending),
 ];
 
 static ON: AtomicU8 = AtomicU8::new(0);

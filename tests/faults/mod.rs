@@ -14,6 +14,7 @@ mod group;
 mod kills;
 mod lag;
 mod moves;
+mod pending;
 mod poison;
 mod worst;
 mod zombies;
@@ -68,12 +69,12 @@ fn wait(millis: i64) {
 
 /// Waits until something is so.
 #[track_caller]
-fn until(is_so: impl Fn() -> bool) {
+fn until(is_so: impl FnMut() -> bool) {
     assert!(within(CATCH_UP, is_so), "it never was so");
 }
 
 /// Waits until something is so, but not for longer than that; whether it came to be so.
-fn within(patience: Duration, is_so: impl Fn() -> bool) -> bool {
+fn within(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + patience;
     while !is_so() {
         if Instant::now() > until {

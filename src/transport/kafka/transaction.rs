@@ -61,7 +61,7 @@ impl Transaction {
         } else {
             id.to_owned()
         };
-        if again {
+        if again && !fault::is_on(Fault::PositionsLeftPending) {
             give_up_positions(connection, &id, timeout, stop)?;
         }
         Ok(Self {
