@@ -81,7 +81,7 @@ impl<'a> Ahead<'a> {
     }
 
     fn propose(&mut self, ids: &[String]) {
-        let deadline = System.now().0 + 3_000;
+        let deadline = System.now().0 + 5_000;
         for id in ids {
             let value = records::proposal(id, "pay", deadline);
             let value = self.codec.encode(&value).unwrap();

@@ -126,11 +126,11 @@ impl Both {
         self.settle();
     }
 
-    fn propose(&self, random: &mut Random, count: usize, span: i64, stakes: Stakes) -> Vec<String> {
+    fn propose(&self, random: &mut Random, count: usize, due: i64, stakes: Stakes) -> Vec<String> {
         let now = System.now();
         let ids: Vec<_> = (0..count).map(|_| records::id(random, now)).collect();
         for id in &ids {
-            let mut proposal = records::proposal(id, "pay", now.0 + span);
+            let mut proposal = records::proposal(id, "pay", due);
             proposal.stakes = stakes;
             self.append(Topic::Proposals, id, &proposal);
         }
@@ -215,8 +215,17 @@ fn meanwhile(both: &Both, random: &mut Random, open: &[String], escalated: &[Str
 
 #[test]
 fn lag_decides_nothing() {
-    let test = "lag";
-    let mut random = Random::of_this_run(test);
+    let mut random = Random::of_this_run("lag");
+    let mut span = 30_000;
+    // A machine may be too busy to say everything in time.
+    while !is_same(&mut random, span) {
+        span *= 2;
+    }
+}
+
+/// Plays with rounds that are open so long, in milliseconds; whether everything was said to both
+/// houses before it was due. What comes in time here and late there may well be judged otherwise.
+fn is_same(random: &mut Random, span: i64) -> bool {
     let here = house();
     let there = House::at(here.bootstrap(), "");
     there.furnish(PARTITIONS.unsigned_abs(), &load::agents(), load::POLICIES);
@@ -226,20 +235,27 @@ fn lag_decides_nothing() {
     let [always, away] = &both.sides;
     let one: Processor = always.house.run_as("one");
     let other = away.house.run_as("one");
-    let escalated = both.propose(&mut random, ESCALATED, 5_000, Stakes::High);
-    both.answer(&mut random, &escalated);
+    let due = System.now().0 + span / 6;
+    let escalated = both.propose(random, ESCALATED, due, Stakes::High);
+    both.answer(random, &escalated);
+    if System.now().0 >= due {
+        return false;
+    }
     for side in &both.sides {
         until(|| side.packages().len() == ESCALATED);
     }
-    let open = both.propose(&mut random, ROUNDS, 30_000, Stakes::Low);
-    for side in &both.sides {
-        until(|| side.open_rounds() == ROUNDS);
-    }
+    let due = System.now().0 + span;
+    let open = both.propose(random, ROUNDS, due, Stakes::Low);
+    let all_open = |side: &Side| side.open_rounds() == ROUNDS || System.now().0 >= due;
+    both.sides.iter().for_each(|side| until(|| all_open(side)));
     other.kill();
     let started = System.now();
-    meanwhile(&both, &mut random, &open, &escalated);
+    meanwhile(&both, random, &open, &escalated);
+    if System.now().0 >= due {
+        return false;
+    }
     until(|| always.open_rounds() == 0);
-    both.answer(&mut random, &open[..10]);
+    both.answer(random, &open[..10]);
     let decided = always.decisions();
     // What escalated meanwhile is decided before the other one has seen that it did.
     let packages = always.packages();
@@ -257,7 +273,7 @@ fn lag_decides_nothing() {
         caught_up(&side.log);
     }
     eprintln!(
-        "{test}: away for {millis} ms; {} outcomes, {} of them after people decided meanwhile; {:?}",
+        "lag: away for {millis} ms; {} outcomes, {} of them after people decided meanwhile; {:?}",
         decided.len() + fresh.len(),
         fresh.len(),
         always.refused(),
@@ -268,4 +284,5 @@ fn lag_decides_nothing() {
     assert_eq!(away.scores(), always.scores());
     assert!(!always.scores().is_empty());
     [one, again].into_iter().for_each(Processor::stop);
+    true
 }

@@ -46,7 +46,7 @@ const MAY_COME: Duration = Duration::from_secs(180);
 const LOOKS: usize = 8;
 /// How often a switch may be tried until it shows.
 #[cfg(debug_assertions)]
-const ATTEMPTS: usize = 6;
+const ATTEMPTS: usize = 20;
 
 fn house() -> House {
     let partitions = PARTITIONS.unsigned_abs();

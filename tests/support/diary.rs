@@ -13,8 +13,6 @@ pub(crate) struct Diary {
     pub(crate) restoring: BTreeSet<i64>,
     /// Partitions it works on.
     pub(crate) live: BTreeSet<i64>,
-    /// How often its engines had failed and started over.
-    pub(crate) failed: usize,
     /// Why partitions were halted.
     pub(crate) halted: Vec<String>,
 }
@@ -54,7 +52,6 @@ impl Diary {
             }
             "partition halted; the others go on" => self.halted.push(text("why")),
             "engine failed; starting over from what is committed" => {
-                self.failed += 1;
                 let end = format!("-{}", fields["number"]);
                 self.open.retain(|id| !id.ends_with(&end));
             }

@@ -25,8 +25,8 @@ use quorate_core::records::{
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 
-/// How long a broker may take to answer again.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a broker may take to answer again, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long a record may be stamped before it can be read, in milliseconds: moments, but where a
 /// broker has just been started again.
