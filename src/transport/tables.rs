@@ -243,11 +243,16 @@ mod tests {
             _: i32,
             from: i64,
             end: i64,
-            each: &mut dyn FnMut(Stored) -> Result<(), Error>,
+            each: &mut dyn FnMut(Stored) -> Result<ControlFlow<()>, Error>,
         ) -> Result<(), Error> {
             let wanted = |row: &Stored| (from..end).contains(&row.offset);
             let rows = self.rows.borrow().clone();
-            rows.into_iter().filter(wanted).try_for_each(each)
+            for row in rows.into_iter().filter(wanted) {
+                if each(row)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
         }
 
         fn go_to(&self, _: &[(Topic, i32, Start)]) -> Result<(), Error> {
@@ -266,8 +271,8 @@ mod tests {
             None
         }
 
-        fn as_it_was(&self, stored: Stored) -> Result<Stored, Error> {
-            Ok(stored)
+        fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error> {
+            Ok(Some(stored))
         }
     }
 
@@ -279,7 +284,9 @@ mod tests {
             Arc::new(Codec::single_object()),
             Vitals::new(Duration::ZERO),
         );
-        let mut follower = Follower::open(shelf.clone(), &codec, &Arc::new(vitals)).unwrap();
+        let never = AtomicBool::new(false);
+        let opened = Follower::open(shelf.clone(), &codec, &Arc::new(vitals), &never);
+        let mut follower = opened.unwrap();
         // Whoever had the partition reads this, and what is judged by it, and commits no round.
         shelf.append();
         follower.take_over(Pins::NONE).unwrap();
