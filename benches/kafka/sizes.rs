@@ -24,6 +24,14 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
+    /// As much as it takes a broker to be warm.
+    pub(crate) fn to_warm_up(self) -> Self {
+        Self {
+            rounds: self.rounds.min(50_000),
+            ..self
+        }
+    }
+
     /// What the environment asks for; `SMALL=1` is a tenth or less of everything.
     pub(crate) fn of_this_run() -> Self {
         let small = std::env::var("SMALL").is_ok_and(|value| value == "1");
