@@ -43,7 +43,7 @@ fn decided(house: &House) {
 
 #[test]
 fn a_processor_that_comes_back_soon_gets_its_partitions_and_nobody_else_notices() {
-    let house = house(4);
+    let house = house(4).patient();
     let one = serving(&house, "one", 4);
     let two = house.run_as("two");
     // Two engines each: once all four are members, each has one partition, and it stays so.
