@@ -35,7 +35,7 @@ impl History {
             at += self.random.within(100..1_500);
             named = self.random.percent(85).then_some(result_id);
         }
-        if self.forgetful && self.random.percent(5) {
+        if self.forgetful && self.random.percent(40) {
             let (at, result_id) = (said.deadline + self.random.within(LATE), self.word());
             self.result(at, said.id, &result_id, likely, None);
         }
