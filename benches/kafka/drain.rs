@@ -4,6 +4,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use quorate_core::topic::Topic;
+
 use super::house::House;
 use super::load::{Load, Plan};
 use super::meter;
@@ -47,6 +49,10 @@ pub(crate) fn ours(house: &House<'_>, sizes: &Sizes) -> Run {
     let first = progress.wait("drain", |now| total(now) > 0);
     let began = Instant::now();
     progress.wait("drain", |now| reached(now, &ends));
+    // The last responses may have waited for their proposals.
+    let proposals = Progress::on(house, Topic::Proposals);
+    let all = proposals.ends();
+    proposals.wait("drain", |now| reached(now, &all));
     let took = began.elapsed().as_secs_f64();
     let (cpu, peak) = (meter::cpu(processor.id()), meter::peak(processor.id()));
     let wall = started.elapsed().as_secs_f64();

@@ -26,11 +26,17 @@ pub(crate) type Places = BTreeMap<i32, i64>;
 /// An observer of a processor's group.
 pub(crate) struct Progress {
     consumer: BaseConsumer,
-    responses: String,
+    topic: String,
 }
 
 impl Progress {
+    /// How far responses are read.
     pub(crate) fn of(house: &House<'_>) -> Self {
+        Self::on(house, Topic::Responses)
+    }
+
+    /// How far a topic is read.
+    pub(crate) fn on(house: &House<'_>, topic: Topic) -> Self {
         let settings = [
             ("group.id", format!("{}processor", house.prefix)),
             ("enable.auto.commit", "false".to_owned()),
@@ -39,25 +45,25 @@ impl Progress {
         ];
         Self {
             consumer: house.client(settings).create().unwrap(),
-            responses: house.topic(Topic::Responses),
+            topic: house.topic(topic),
         }
     }
 
-    /// The ends of `acp.responses`.
+    /// The ends of the topic.
     pub(crate) fn ends(&self) -> Places {
         let end = |partition| {
             let marks = self
                 .consumer
-                .fetch_watermarks(&self.responses, partition, ANSWER);
+                .fetch_watermarks(&self.topic, partition, ANSWER);
             (partition, marks.unwrap().1)
         };
         (0..PARTITIONS).map(end).collect()
     }
 
-    /// What is committed of `acp.responses`.
+    /// What is committed of the topic.
     pub(crate) fn committed(&self) -> Places {
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(&self.responses, 0, PARTITIONS - 1);
+        list.add_partition_range(&self.topic, 0, PARTITIONS - 1);
         let answer = self.consumer.committed_offsets(list, ANSWER).unwrap();
         let place = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
             (

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use quorate_core::ids::Timestamp;
 
 /// Rounds ahead of the responses at which proposals are held back.
-const FULL: usize = 4_096;
+const FULL: usize = 6_144;
 /// Rounds ahead at which they are read again.
-const ENOUGH: usize = 1_024;
+const ENOUGH: usize = 3_072;
 
 /// The stream times of `acp.proposals` at which rounds were opened that responses have not reached.
 #[derive(Clone, Debug, Default)]

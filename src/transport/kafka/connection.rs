@@ -187,7 +187,7 @@ impl Connection {
             // The default of 1,000 ms stops fetching for as long whenever the queue is full.
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.wait.max.ms", "50")
-            .set("queued.max.messages.kbytes", "16384");
+            .set("queued.max.messages.kbytes", "4096");
         self.pass_on(config, Side::Consumer)
     }
 
