@@ -99,6 +99,8 @@ impl Delivery for Delivered<'_> {
 #[derive(Default)]
 struct Rebalances {
     changes: Mutex<VecDeque<Change>>,
+    /// Whether the client still waits to be told that one was taken up.
+    unanswered: AtomicBool,
     closing: AtomicBool,
 }
 
@@ -131,6 +133,7 @@ impl ConsumerContext for Rebalances {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assigned(list.clone()),
             _ => Change::Revoked,
         };
+        self.unanswered.store(true, Ordering::Relaxed);
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.push_back(change);
     }
@@ -188,8 +191,15 @@ impl Membership {
         let doing = || Error::kafka("take up what was assigned");
         let all = group::whole(&self.group.connection, list)?;
         self.consumer.assign(list).map_err(doing())?;
+        self.answer();
         self.consumer.pause(list).map_err(doing())?;
         Ok(all)
+    }
+
+    /// Takes note that the client was told what became of a change.
+    fn answer(&self) {
+        let unanswered = &self.consumer.context().unanswered;
+        unanswered.store(false, Ordering::Relaxed);
     }
 
     /// Goes on with partitions whose schema was found, or will not be.
@@ -242,9 +252,18 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let closing = &self.consumer.context().closing;
+        let Rebalances {
+            closing,
+            unanswered,
+            ..
+        } = self.consumer.context().as_ref();
         closing.store(true, Ordering::Relaxed);
-        // A change nobody has taken up would keep the client from leaving the group.
+        // A change nobody has taken up would keep the client from leaving the group. One that it
+        // has not told us of yet is answered when it does; if it were answered now, the client could
+        // be gone before the second answer, and whoever gives that would wait for ever.
+        if !unanswered.load(Ordering::Relaxed) {
+            return;
+        }
         if let Err(error) = self.consumer.unassign() {
             tracing::debug!(%error, "nothing to give back");
         }
@@ -332,9 +351,10 @@ impl Log for Membership {
         self.next.clear();
         self.waits.clear();
         self.held.clear();
-        self.consumer
-            .unassign()
-            .map_err(Error::kafka("give partitions back"))
+        let released = self.consumer.unassign();
+        released.map_err(Error::kafka("give partitions back"))?;
+        self.answer();
+        Ok(())
     }
 
     fn read_from(&mut self, partition: i32, offsets: &BTreeMap<Topic, i64>) -> Result<(), Error> {
