@@ -65,7 +65,7 @@ run() {
     "$start"
     for _ in $(seq 1 1200); do
       kill -0 "$child" 2> /dev/null || break
-      if ready; then stay; exit 0; fi
+      if ready && listens; then stay; exit 0; fi
       sleep 0.1
     done
     stop
@@ -74,7 +74,20 @@ run() {
   exit 1
 }
 
-# Prints the address; returns when standard input ends or the part is gone.
+# Whether it is the part that answers: another one, started at the same time, may have taken the port
+# first, and would be gone with its own owner.
+listens() {
+  local port=${address%% *} inode
+  port=${port#*//} port=${port%%/*}
+  port=$(printf ':%04X' "${port##*:}")
+  for inode in $(awk -v port="$port" '$4 == "0A" && index($2, port) { print $10 }' \
+    /proc/net/tcp /proc/net/tcp6 2> /dev/null); do
+    ! ls -l "/proc/$child/fd" 2> /dev/null | grep -qF "socket:[$inode]" || return 0
+  done
+  return 1
+}
+
+# Prints the address; returns when standard input ends or the part is gone, which it says.
 stay() {
   local status
   echo "$address"
@@ -84,4 +97,5 @@ stay() {
     # Above 128: nothing came within the second. Otherwise it ended.
     [ "$status" -gt 128 ] || [ "$status" -eq 0 ] || return 0
   done
+  echo "the part at $address ended by itself" >&2
 }
