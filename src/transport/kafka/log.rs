@@ -259,8 +259,8 @@ impl Drop for Membership {
         } = self.consumer.context().as_ref();
         closing.store(true, Ordering::Relaxed);
         // A change nobody has taken up would keep the client from leaving the group. One that it
-        // has not told us of yet is answered when it does; if it were answered now, the client could
-        // be gone before the second answer, and whoever gives that would wait for ever.
+        // has not told us of yet is answered when it does; if it were answered now, the client
+        // could be gone before the second answer, and whoever gives that would wait for ever.
         if !unanswered.load(Ordering::Relaxed) {
             return;
         }
