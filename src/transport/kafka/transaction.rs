@@ -246,8 +246,11 @@ fn producer(
         ends: Mutex::default(),
     };
     let producer: BaseProducer<Written> = config.create_with_context(written).map_err(doing())?;
-    again(|| producer.init_transactions(LOOK), stop).map_err(doing())?;
-    Ok(producer)
+    match again(|| producer.init_transactions(LOOK), stop) {
+        // Whoever is told to stop by then has begun nothing.
+        Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Stopped),
+        taken => taken.map(|()| producer).map_err(doing()),
+    }
 }
 
 /// Calls again what says it may be called again, with the same arguments, for a while.
