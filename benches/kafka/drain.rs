@@ -32,6 +32,7 @@ pub(crate) fn filled<'a>(parts: &'a Parts, sizes: &Sizes) -> House<'a> {
         per: PER,
         deadline: DEADLINE,
         within: WITHIN,
+        verdict: None,
     };
     load.follow(plan, |_, _| {});
     // Stream time then passes the last deadline.
@@ -55,6 +56,7 @@ pub(crate) fn ours(house: &House<'_>, sizes: &Sizes) -> Run {
     proposals.wait("drain", |now| reached(now, &all));
     let took = began.elapsed().as_secs_f64();
     let (cpu, peak) = (meter::cpu(processor.id()), meter::peak(processor.id()));
+    let resident = meter::resident(processor.id());
     let wall = started.elapsed().as_secs_f64();
     let broker = meter::cpu(parts.broker) - broker;
     let others = (meter::busy() - busy - cpu - broker) / wall;
@@ -69,6 +71,7 @@ pub(crate) fn ours(house: &House<'_>, sizes: &Sizes) -> Run {
         .with("CPU µs a response", cpu * 1e6 / responses)
         .with("broker CPU µs a response", broker * 1e6 / responses)
         .with("peak MB", peak)
+        .with("MB at the end", resident)
         .with("start to end s", wall)
         .with(
             "escalated %",

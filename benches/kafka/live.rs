@@ -38,6 +38,7 @@ pub(crate) fn under_load(parts: &Parts, sizes: &Sizes) -> Run {
         per: PER,
         deadline: DEADLINE,
         within: 900,
+        verdict: None,
     };
     let mut deadlines = Times::new();
     let stop = AtomicBool::new(false);
@@ -75,7 +76,7 @@ pub(crate) fn silence(parts: &Parts, sizes: &Sizes) -> Run {
         let watch = scope.spawn(|| watch(&outcomes, &stop));
         for _ in 0..sizes.silences * usize::try_from(PARTITIONS).unwrap() {
             let (round, _, deadline) = load.propose(DEADLINE);
-            load.respond(&round, 0);
+            load.respond(&round, 0, None);
             load.flush();
             deadlines.insert(round.id(), deadline);
             // One after the other, so that no round's answer is another's stream time.
@@ -92,7 +93,7 @@ fn settled(house: &House<'_>) -> Load {
     let mut load = Load::on(house, 2);
     for _ in 0..64 {
         let (round, ..) = load.propose(DEADLINE);
-        load.respond(&round, 0);
+        load.respond(&round, 0, None);
     }
     load.flush();
     let progress = Progress::of(house);

@@ -11,6 +11,7 @@ use quorate::engine::TICK_HEADER;
 use quorate::transport::kafka::Schemas;
 use quorate::wire::{Codec, partition_of};
 use quorate_core::ids::{ProposalId, Timestamp};
+use quorate_core::records::Verdict;
 use quorate_core::topic::Topic;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) deadline: i64,
     /// The answers come within so many milliseconds.
     pub(crate) within: u64,
+    /// What all of them say; none: what the dice say.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// A producer of agents' records.
@@ -84,9 +87,11 @@ impl Load {
     }
 
     /// Appends one of a round's answers.
-    pub(crate) fn respond(&self, round: &Round, number: u64) {
+    pub(crate) fn respond(&self, round: &Round, number: u64, verdict: Option<Verdict>) {
         let id = round.id().to_string();
-        let value = self.codec.encode(&round.response(&id, number)).unwrap();
+        let mut response = round.response(&id, number);
+        response.verdict = verdict.unwrap_or(response.verdict);
+        let value = self.codec.encode(&response).unwrap();
         self.send(1, &id, &value);
     }
 
@@ -118,7 +123,7 @@ impl Load {
                 }
                 answers.pop();
                 let run = self.run;
-                self.respond(&Round { run, number, at }, answer);
+                self.respond(&Round { run, number, at }, answer, plan.verdict);
             }
             self.producer.poll(Duration::ZERO);
             if plan.pace.is_some() {

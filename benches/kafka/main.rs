@@ -3,7 +3,11 @@
 //! `scripts/bench.sh` calls it (`cargo bench --bench kafka -- STAGE…`); stages are `drain`, `live`,
 //! `silence` and `restart`. Runs of one stage are interleaved; a line of JSON is printed for each,
 //! and a table of medians at the end.
-#![expect(clippy::unwrap_used, reason = "a bench that cannot run should stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench that cannot run should stop"
+)]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod drain;
