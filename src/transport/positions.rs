@@ -107,13 +107,13 @@ pub(super) enum Unfit {
 
 /// Where to go on from: what is committed, or the beginning of every topic where nothing ever was,
 /// so that what is gone from there is missed; checked against the first and last offset of each
-/// topic and where rounds were opened.
+/// topic, and whether there are rounds.
 pub(super) fn start_from(
     found: Option<Committed>,
     ends: &BTreeMap<Topic, (i64, i64)>,
-    opened: &[(ProposalId, Offset)],
+    are_rounds: bool,
 ) -> Result<Committed, Unfit> {
-    let first = found.is_none() && opened.is_empty();
+    let first = found.is_none() && !are_rounds;
     let mut committed = found.unwrap_or_else(|| Committed {
         positions: BTreeMap::new(),
         pins: Pins::NONE,
@@ -131,15 +131,16 @@ pub(super) fn start_from(
             None => return Err(Unfit::Gone(topic)),
         }
     }
-    let proposals = committed.positions.get(&Topic::Proposals);
-    let next = proposals.map_or(Offset(0), |position| position.next);
-    match opened.iter().find(|(_, offset)| *offset >= next) {
-        Some((id, _)) => Err(Unfit::MovedBack {
-            id: *id,
-            next: next.0,
-        }),
-        None => Ok(committed),
+    Ok(committed)
+}
+
+/// Checks where a round was opened against how far the proposals are committed.
+pub(super) fn check_opened(next: Offset, id: ProposalId, opened: Offset) -> Result<(), Unfit> {
+    if opened < next {
+        return Ok(());
     }
+    let next = next.0;
+    Err(Unfit::MovedBack { id, next })
 }
 
 #[cfg(test)]
@@ -208,29 +209,27 @@ mod tests {
 
     #[test]
     fn a_partition_nobody_had_starts_where_its_topics_began_whatever_is_gone() {
-        assert_eq!(start_from(None, &ends(9), &[]), Ok(at(0)));
-        assert_eq!(
-            start_from(Some(at(5)), &ends(9), &[(ID, Offset(4))]),
-            Ok(at(5))
-        );
+        assert_eq!(start_from(None, &ends(9), false), Ok(at(0)));
+        assert_eq!(start_from(Some(at(5)), &ends(9), true), Ok(at(5)));
     }
 
     #[test]
     fn rounds_without_their_positions_halt() {
         let gone = Err(Unfit::Gone(Topic::Proposals));
-        assert_eq!(start_from(None, &ends(9), &[(ID, Offset(4))]), gone);
+        assert_eq!(start_from(None, &ends(9), true), gone);
         let mut partly = at(5);
         partly.positions.remove(&Topic::Results);
         let gone = Err(Unfit::Gone(Topic::Results));
-        assert_eq!(start_from(Some(partly), &ends(9), &[]), gone);
+        assert_eq!(start_from(Some(partly), &ends(9), false), gone);
     }
 
     #[test]
     fn positions_moved_back_and_topics_cut_short_halt() {
         let moved = Err(Unfit::MovedBack { id: ID, next: 5 });
-        assert_eq!(start_from(Some(at(5)), &ends(9), &[(ID, Offset(5))]), moved);
+        assert_eq!(check_opened(Offset(5), ID, Offset(5)), moved);
+        assert_eq!(check_opened(Offset(5), ID, Offset(4)), Ok(()));
         let (topic, end, next) = (Topic::Proposals, 4, 5);
         let short = Err(Unfit::Short { topic, end, next });
-        assert_eq!(start_from(Some(at(5)), &ends(4), &[]), short);
+        assert_eq!(start_from(Some(at(5)), &ends(4), false), short);
     }
 }

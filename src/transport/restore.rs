@@ -154,9 +154,6 @@ struct Reading {
     unindexed: Option<(i64, i64)>,
 }
 
-/// A round, or none where it is forgotten, and the offset that says so.
-type Found = (i64, Option<Box<Round>>);
-
 impl<S: Source> Restore<'_, S> {
     fn run(&mut self) -> Result<(), Stop> {
         let partitions: Vec<i32> = self.wanted.partitions.keys().copied().collect();
@@ -207,8 +204,14 @@ impl<S: Source> Restore<'_, S> {
         let low = found.as_ref().map_or(start, |found| found.rounds_low());
         let low = low.clamp(start, end);
         let rounds = self.rounds(partition, (low, end), &mut restored)?;
-        let committed = self.start_from(partition, found, &rounds)?;
+        let are_rounds = rounds.values().any(|stored| stored.value.is_some());
+        let committed = self.start_from(partition, found, are_rounds)?;
         let inputs = committed.positions.clone();
+        let next = inputs
+            .get(&Topic::Proposals)
+            .copied()
+            .unwrap_or_default()
+            .next;
         for position in inputs.values() {
             restored.expect(position.low.0, position.next.0);
         }
@@ -217,11 +220,16 @@ impl<S: Source> Restore<'_, S> {
         if unindexed.is_some() {
             self.steps.send(Step::Unindexed)?;
         }
-        for (id, (offset, round)) in rounds {
-            self.steps.send(match round {
-                Some(round) => Step::Round(offset, round),
+        for (id, stored) in rounds {
+            let step = match decode(&self.wanted.codec, &stored)? {
+                Some(round) => {
+                    let opened = positions::check_opened(next, id, round.opening.proposal_offset);
+                    opened.map_err(|why| Error::halted(partition, why))?;
+                    Step::Round(stored.offset, round)
+                }
                 None => Step::Tombstone(id),
-            })?;
+            };
+            self.steps.send(step)?;
         }
         for score in scores {
             let domain = score.trust_domain.as_bytes();
@@ -255,20 +263,20 @@ impl<S: Source> Restore<'_, S> {
         Ok(true)
     }
 
-    /// The last record of every round that has one from an offset on.
+    /// The last record of every round that has one from an offset on, as it lies there: most are
+    /// replaced by later ones, and all of them together take much less than what they say.
     fn rounds(
         &mut self,
         partition: i32,
         (from, end): (i64, i64),
         restored: &mut Restored,
-    ) -> Result<BTreeMap<ProposalId, Found>, Error> {
+    ) -> Result<BTreeMap<ProposalId, Stored>, Error> {
         let mut rounds = BTreeMap::new();
         let (source, wanted) = (self.source, self.wanted);
         restored.expect(from, end);
         source.read_to(Topic::Rounds, partition, from, end, &mut |stored| {
             restored.reach(stored.offset - from, partition, &wanted.vitals);
-            let (id, round) = decode(wanted, &stored)?;
-            rounds.insert(id, (stored.offset, round));
+            rounds.insert(id_of(wanted, &stored)?, stored);
             Ok(ControlFlow::Continue(()))
         })?;
         restored.pass(from, end, partition, &wanted.vitals);
@@ -285,7 +293,8 @@ impl<S: Source> Restore<'_, S> {
         let steps = &mut self.steps;
         steps.partition = partition;
         source.read_to(Topic::Rounds, partition, start, low, &mut |stored| {
-            let (id, round) = decode(wanted, &stored)?;
+            let id = id_of(wanted, &stored)?;
+            let round = decode(&wanted.codec, &stored)?;
             let step = round.map_or(Step::IndexTombstone(id), Step::Index);
             wanted_still = steps.send(step).is_ok();
             Ok(on_while(wanted_still))
@@ -318,18 +327,13 @@ impl<S: Source> Restore<'_, S> {
         &self,
         partition: i32,
         found: Option<Committed>,
-        rounds: &BTreeMap<ProposalId, Found>,
+        are_rounds: bool,
     ) -> Result<Committed, Error> {
         let mut ends = BTreeMap::new();
         for topic in INPUTS {
             ends.insert(topic, self.source.ends(topic, partition)?);
         }
-        let opened = |(id, (_, round)): (&ProposalId, &Found)| {
-            let round = round.as_ref()?;
-            Some((*id, round.opening.proposal_offset))
-        };
-        let opened: Vec<_> = rounds.iter().filter_map(opened).collect();
-        positions::start_from(found, &ends, &opened).map_err(|why| Error::halted(partition, why))
+        positions::start_from(found, &ends, are_rounds).map_err(|why| Error::halted(partition, why))
     }
 
     /// Gives the records of an input between its low-water offset, or where it had to wait, and its
@@ -380,27 +384,34 @@ const fn on_while(so: bool) -> ControlFlow<()> {
     }
 }
 
-/// What a record of `acp.rounds` says of which round.
-fn decode(wanted: &Wanted, stored: &Stored) -> Result<(ProposalId, Option<Box<Round>>), Error> {
-    let halted = |why: &str| {
-        let at = format!("rounds at offset {}: {why}", stored.offset);
-        Error::halted(stored.partition, at)
-    };
+/// Which round a record of `acp.rounds` is of.
+fn id_of(wanted: &Wanted, stored: &Stored) -> Result<ProposalId, Error> {
     let key = stored.key.as_deref().unwrap_or_default();
     let id = str::from_utf8(key).ok().and_then(|key| key.parse().ok());
-    let id: ProposalId = id.ok_or_else(|| halted("its key is not a proposal's id"))?;
+    let id = id.ok_or_else(|| halted(stored, "its key is not a proposal's id"))?;
     if wire::partition_of(key, wanted.of) != stored.partition {
         return Err(halted(
+            stored,
             "it belongs on another partition; the number of partitions was changed, which \
              nothing can be decided over: restore the topics as they were",
         ));
     }
+    Ok(id)
+}
+
+/// What a record of `acp.rounds` says; none where its round is forgotten.
+fn decode(codec: &Codec, stored: &Stored) -> Result<Option<Box<Round>>, Error> {
     let Some(value) = &stored.value else {
-        return Ok((id, None));
+        return Ok(None);
     };
     // A newer program's, perhaps; whoever starts over comes to it again, so the others go on.
-    let decoded = wanted.codec.decode::<Round>(value);
-    let unread = |why| halted(&format!("it cannot be read by this program: {why}"));
+    let decoded = codec.decode::<Round>(value);
+    let unread = |why| halted(stored, &format!("it cannot be read by this program: {why}"));
     let (round, _) = decoded.map_err(unread)?;
-    Ok((id, Some(Box::new(round))))
+    Ok(Some(Box::new(round)))
+}
+
+fn halted(stored: &Stored, why: &str) -> Error {
+    let at = format!("rounds at offset {}: {why}", stored.offset);
+    Error::halted(stored.partition, at)
 }
