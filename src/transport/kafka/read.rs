@@ -230,10 +230,14 @@ impl Reader {
         if position >= end {
             return Ok(());
         }
-        // Whether what is committed was known to reach the end before reading last started.
-        let mut reachable = self.ends(topic, partition)?.1 >= end;
+        let mut doubt = Doubt::default();
+        doubt.asked(self.ends(topic, partition)?.1 >= end);
         self.go_to(&[(topic, partition, Start::At(position))])?;
         while position < end {
+            if moved.elapsed() > PATIENCE * 2 {
+                let name = self.connection.topic(topic);
+                return Err(Error::TimedOut(format!("read `{name}` to offset {end}")));
+            }
             match self.poll(LOOK)? {
                 Seen::Record(message) => {
                     if message.offset() >= end {
@@ -241,23 +245,24 @@ impl Reader {
                     }
                     position = message.offset() + 1;
                     moved = Instant::now();
+                    doubt = Doubt::default();
                     if let Some(stored) = copy(&self.connection, &message)
                         && each(stored)?.is_break()
                     {
                         return Ok(());
                     }
                 }
-                // Transaction markers and what was compacted away leave no record to see. So the
-                // end of what is committed counts as the end asked for, if it was known to lie
-                // there or beyond before reading started (again).
-                Seen::End if reachable => return Ok(()),
                 Seen::End => {
-                    reachable = self.ends(topic, partition)?.1 >= end;
+                    // Transaction markers leave no record to see, but move the client on.
+                    position = position.max(self.position(topic, partition).unwrap_or(from));
+                    if position >= end || doubt.is_over() {
+                        return Ok(());
+                    }
+                    tracing::debug!(%topic, partition, position, end, "less is shown than asked for");
+                    doubt.asked(self.ends(topic, partition)?.1 >= end);
+                    // What a broker does not show yet takes it moments.
+                    std::thread::sleep(LOOK);
                     self.go_to(&[(topic, partition, Start::At(position))])?;
-                }
-                Seen::Nothing if moved.elapsed() > PATIENCE * 2 => {
-                    let name = self.connection.topic(topic);
-                    return Err(Error::TimedOut(format!("read `{name}` to offset {end}")));
                 }
                 Seen::Nothing => {}
             }
@@ -266,9 +271,55 @@ impl Reader {
     }
 }
 
+/// Whether the end of a partition, seen before the offset that was asked for, is the end of what
+/// there is to see.
+///
+/// Where the last records were compacted away, it is, and nothing but that event tells it. But a
+/// broker that has just come to lead the partition, or was started again, shows less for a moment
+/// than it or another one had shown, and says that this is the end. So the end is believed when it
+/// was met again and again, each time after a broker had said that what is committed goes beyond.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubt {
+    times: usize,
+    known: bool,
+}
+
+impl Doubt {
+    /// How often the end has to be met.
+    const ENOUGH: usize = 5;
+
+    /// Takes note of whether what is committed was just said to reach the offset asked for.
+    const fn asked(&mut self, reaches: bool) {
+        self.known = reaches;
+    }
+
+    /// Takes note of the partition's end; whether it is believed.
+    const fn is_over(&mut self) -> bool {
+        self.times = if self.known { self.times + 1 } else { 0 };
+        self.times >= Self::ENOUGH
+    }
+}
+
 /// What one look gave.
 enum Seen<'a> {
     Record(BorrowedMessage<'a>),
     End,
     Nothing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_believed_when_it_is_met_again_and_again_with_more_known_to_be_there() {
+        let mut doubt = Doubt::default();
+        let mut meet = |known| {
+            doubt.asked(known);
+            doubt.is_over()
+        };
+        assert_eq!([true; 3].map(&mut meet), [false; 3]);
+        assert!(!meet(false), "what is committed was not known to go so far");
+        assert_eq!([true; 5].map(&mut meet), [false, false, false, false, true]);
+    }
 }
