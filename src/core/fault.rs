@@ -51,6 +51,8 @@ pub enum Fault {
     RestoreSpeaks = 23,
     /// Positions that a transaction left pending in the group are not given up.
     PositionsLeftPending = 24,
+    /// What a transaction left open whose end did not come everywhere is not ended.
+    TornLeft = 25,
 }
 
 /// Every fault with the name it is chosen by.
@@ -76,6 +78,7 @@ const NAMES: &[(&str, Fault)] = &[
     ("orphans-forgotten", Fault::OrphansForgotten),
     ("restore-speaks", Fault::RestoreSpeaks),
     ("positions-left-pending", Fault::PositionsLeftPending),
+    ("torn-left", Fault::TornLeft),
 ];
 
 static ON: AtomicU8 = AtomicU8::new(0);

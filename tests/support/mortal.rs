@@ -1,11 +1,13 @@
 //! A broker that can be killed and started again, on the same ports and with the same data.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use tempfile::TempDir;
 
+use super::proxy::Proxy;
 use super::script;
 
 /// The broker, which its folder outlives.
@@ -13,17 +15,33 @@ use super::script;
 pub(crate) struct Mortal {
     folder: TempDir,
     address: String,
+    /// Where clients are told to go, if not there.
+    advertised: Option<String>,
     keeper: Mutex<Child>,
 }
 
 impl Mortal {
     /// One that runs.
     pub(crate) fn start() -> Self {
+        Self::advertised(None)
+    }
+
+    /// One that runs, and a proxy in front of it that clients are told to go to.
+    pub(crate) fn behind_proxy() -> (Self, String, Proxy) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let broker = Self::advertised(Some(address.clone()));
+        let proxy = Proxy::between(listener, broker.address.clone());
+        (broker, address, proxy)
+    }
+
+    fn advertised(advertised: Option<String>) -> Self {
         let folder = TempDir::new().unwrap();
-        let (address, keeper) = run(&folder, false);
+        let (address, keeper) = run(&folder, advertised.as_deref(), false);
         Self {
             folder,
             address,
+            advertised,
             keeper: Mutex::new(keeper),
         }
     }
@@ -43,18 +61,19 @@ impl Mortal {
 
     /// Starts it again, and waits until it takes connections.
     pub(crate) fn start_again(&self) {
-        let (address, keeper) = run(&self.folder, true);
+        let (address, keeper) = run(&self.folder, self.advertised.as_deref(), true);
         assert_eq!(address, self.address);
         *self.keeper.lock().unwrap() = keeper;
     }
 }
 
-fn run(folder: &TempDir, again: bool) -> (String, Child) {
+fn run(folder: &TempDir, advertised: Option<&str>, again: bool) -> (String, Child) {
     let mut command = Command::new(script("kafka.sh"));
     command.arg(folder.path());
     if again {
         command.env("KAFKA_AGAIN", "1");
     }
+    command.envs(advertised.map(|address| ("KAFKA_ADVERTISED", address)));
     let mut keeper = command
         // It is told that a broker is gone when that has not been heard of for so long.
         .env("KAFKA_FORGETS_AFTER", "2000")

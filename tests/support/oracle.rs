@@ -338,11 +338,15 @@ impl Log {
 
     /// What must come of all that is on the log now, once its deadlines have passed.
     pub(crate) fn expected(&self) -> Findings {
+        // ORDER: the rounds before the tables, which have what they are pinned to by then.
+        let pins: Vec<_> = (0..self.partitions)
+            .map(|partition| self.pins(partition))
+            .collect();
         let rows = self.rows();
         let mut full = rows.clone();
         full.take_up_to(&self.codec, END);
         let mut findings = Findings::default();
-        for partition in 0..self.partitions {
+        for (partition, pins) in (0..).zip(pins) {
             let config = Config {
                 partition,
                 partitions: self.partitions,
@@ -351,7 +355,7 @@ impl Log {
                 codec: &self.codec,
                 engine: Partition::new(config, Arc::clone(&self.codec)),
                 proposals: timed(&self.read(Topic::Proposals, partition)).into(),
-                pins: self.pins(partition),
+                pins,
                 pinned: rows.clone(),
                 full: &full.tables,
                 findings: &mut findings,

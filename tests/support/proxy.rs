@@ -1,6 +1,9 @@
 //! A proxy in front of a broker that knows Kafka's frames: it holds one end of a transaction back,
 //! as a network may, and lets it arrive when the next transaction has begun.
 //!
+//! It can also keep a coordinator, which reaches its own partitions as anybody does, from ending a
+//! transaction in them.
+//!
 //! The client's connection is closed when its frame is held, so that it asks again on another; the
 //! broker's stays, so that the frame can still arrive.
 
@@ -13,6 +16,7 @@ use std::time::Duration;
 const PRODUCE: i16 = 0;
 const ADD_PARTITIONS: i16 = 24;
 const END: i16 = 26;
+const MARKERS: i16 = 27;
 
 /// How far it has come with the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +40,10 @@ struct State {
     stage: Stage,
     /// The transactional id's bytes, as they begin the body of what ends one.
     whose: Vec<u8>,
+    /// Whether the coordinator's ends of transactions are kept from the partitions, and how many
+    /// were.
+    keeps_markers: bool,
+    kept: usize,
 }
 
 /// The proxy.
@@ -50,6 +58,8 @@ impl Proxy {
         let state = State {
             stage: Stage::Passing,
             whose: Vec::new(),
+            keeps_markers: false,
+            kept: 0,
         };
         let proxy = Self {
             state: Arc::new((Mutex::new(state), Condvar::new())),
@@ -78,6 +88,16 @@ impl Proxy {
     /// Holds the next end of a transaction, or lets everything pass again.
     pub(crate) fn hold(&self, hold: bool) {
         self.reach(if hold { Stage::Holding } else { Stage::Passing });
+    }
+
+    /// Keeps the ends of transactions from the partitions they are for, or lets them pass again.
+    pub(crate) fn keep_markers(&self, keep: bool) {
+        self.state().keeps_markers = keep;
+    }
+
+    /// How many ends of transactions were kept from their partitions so far, tries again included.
+    pub(crate) fn kept(&self) -> usize {
+        self.state().kept
     }
 
     /// How far it has come.
@@ -115,9 +135,19 @@ impl Proxy {
             if key == END && self.stage() == Stage::Arrived {
                 return client.shutdown(Shutdown::Both);
             }
+            if key == MARKERS && self.keeps() {
+                client.shutdown(Shutdown::Both)?;
+                return upstream.shutdown(Shutdown::Both);
+            }
             self.note(key, &frame);
             upstream.write_all(&frame)?;
         }
+    }
+
+    fn keeps(&self) -> bool {
+        let mut state = self.state();
+        state.kept += usize::from(state.keeps_markers);
+        state.keeps_markers
     }
 
     fn is_to_be_held(&self, frame: &[u8]) -> bool {

@@ -18,6 +18,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
+use super::attempts::Book;
 use super::connection::{PATIENCE, is_passing, note};
 use super::lookup::Lookup;
 use super::refused::Refused;
@@ -38,6 +39,8 @@ pub(super) struct Group {
     pub(super) connection: Connection,
     pub(super) codec: Arc<Codec>,
     pub(super) lookup: Lookup,
+    /// What the engines' last transactions touched.
+    pub(super) book: Book,
 }
 
 /// A member's consumer, its producers, and how far each topic was handed to the engine.
@@ -160,7 +163,9 @@ impl Membership {
         // would otherwise be waited for.
         let vitals = Arc::clone(&group.lookup.vitals);
         let timeout = settings.transaction_timeout;
-        let transaction = Transaction::take_over(connection, name, timeout, vitals, stop, again);
+        let attempts = group.book.of(name);
+        let transaction =
+            Transaction::take_over(connection, name, timeout, vitals, stop, attempts, again);
         let transaction = transaction.map_err(|error| group::judged(connection, name, error))?;
         let appender = Appender::open(connection)?;
         let config = connection.member(settings.comes_back.then_some(name));
@@ -279,6 +284,7 @@ impl Log for Membership {
             connection,
             codec,
             lookup,
+            ..
         } = self.group.clone();
         Ok(Side {
             reader: Reader::of_group(&connection, &connection.group())?,
@@ -382,7 +388,7 @@ impl Log for Membership {
 
     fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
         self.transaction.append(
-            self.group.connection.name(entry.topic),
+            entry.topic,
             entry.partition,
             entry.key,
             entry.value,

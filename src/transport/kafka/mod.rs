@@ -6,6 +6,7 @@
 //! where it is.
 
 mod append;
+mod attempts;
 mod compare;
 mod connection;
 mod error;
@@ -22,6 +23,7 @@ mod read;
 mod refused;
 mod registry;
 mod schemas;
+mod settle;
 mod source;
 mod topics;
 mod transaction;
@@ -46,6 +48,7 @@ pub use topics::{Change, Layout, TRUST_LAG, apply, partitions};
 
 use super::processor::Processor;
 pub use super::{Error, Settings, Start, Stored};
+use attempts::Book;
 use log::{Group, Membership};
 use lookup::Lookup;
 
@@ -76,6 +79,7 @@ pub fn run(
             settings.schema_wait,
             Arc::clone(vitals),
         ),
+        book: Book::default(),
     };
     let processor = Processor {
         settings,

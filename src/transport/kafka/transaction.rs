@@ -18,11 +18,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
-use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
 use super::append::{drain, record, send};
+use super::attempts::Attempts;
 use super::connection::{PATIENCE, RETRY_BACKOFF, note};
+use super::settle::settle;
 use super::{Connection, Error};
 use crate::telemetry::Vitals;
 
@@ -39,6 +41,7 @@ pub(super) struct Transaction {
     producer: BaseProducer<Written>,
     timeout: Duration,
     open: bool,
+    attempts: Attempts,
     vitals: Arc<Vitals>,
 }
 
@@ -46,14 +49,15 @@ impl Transaction {
     /// Takes over the transactional id: whoever had it is fenced, and what it left open aborted.
     /// That takes a while where no broker answers, but not beyond the order to stop.
     ///
-    /// `again`: something went wrong under this id before, so that positions may hang in the group
-    /// that no end of a transaction ever reached; they are given up, too.
+    /// `again`: something went wrong under this id before, so that what its last transactions wrote
+    /// may be open still where no end of theirs ever came; see [`settle`].
     pub(super) fn take_over(
         connection: &Connection,
         id: &str,
         timeout: Duration,
         vitals: Arc<Vitals>,
         stop: &AtomicBool,
+        attempts: Attempts,
         again: bool,
     ) -> Result<Self, Error> {
         let id = if fault::is_on(Fault::FencingOff) {
@@ -62,33 +66,39 @@ impl Transaction {
             id.to_owned()
         };
         if again && !fault::is_on(Fault::PositionsLeftPending) {
-            give_up_positions(connection, &id, timeout, stop)?;
+            let member = stranger(connection)?;
+            let member =
+                member.ok_or_else(|| Error::Unfit("a consumer has no group".to_owned()))?;
+            // It is not used again: what was left is ended under an epoch of its own.
+            let producer = producer(connection, &id, timeout, stop, &Attempts::default())?;
+            settle(connection, &producer, &member, &attempts.kept(), timeout)?;
+            attempts.forget();
         }
         Ok(Self {
             vitals,
             connection: connection.clone(),
-            producer: producer(connection, &id, timeout, stop)?,
+            producer: producer(connection, &id, timeout, stop, &attempts)?,
             id,
             timeout,
             open: false,
+            attempts,
         })
     }
 
     /// Puts a record into the transaction.
     pub(super) fn append(
         &mut self,
-        topic: &str,
+        topic: Topic,
         partition: i32,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         headers: &[(&str, &[u8])],
     ) -> Result<(), Error> {
         self.begin()?;
-        let sent = send(
-            &self.producer,
-            record(topic, partition, key, value, headers),
-        );
-        sent.map_err(|error| Error::kafka(format!("append to `{topic}`"))(error))
+        self.attempts.touch(topic, partition);
+        let name = self.connection.name(topic);
+        let sent = send(&self.producer, record(name, partition, key, value, headers));
+        sent.map_err(|error| Error::kafka(format!("append to `{name}`"))(error))
     }
 
     /// Commits what was appended, with the positions it was read up to.
@@ -109,6 +119,7 @@ impl Transaction {
         }
         let stranger = self.stranger()?;
         let member = stranger.as_ref().unwrap_or(member);
+        self.attempts.asked(positions);
         let asked = Instant::now();
         let offsets = self
             .producer
@@ -127,7 +138,14 @@ impl Transaction {
             tracing::debug!(took = ?asked.elapsed(), "slow commit; taking a new producer");
             self.vitals.producer_rebuilt();
             let never = AtomicBool::new(false);
-            self.producer = producer(&self.connection, &self.id, self.timeout, &never)?;
+            let Self {
+                connection,
+                id,
+                timeout,
+                attempts,
+                ..
+            } = &*self;
+            self.producer = producer(connection, id, *timeout, &never, attempts)?;
         }
         Ok(())
     }
@@ -144,6 +162,7 @@ impl Transaction {
         if !self.open {
             let begun = self.producer.begin_transaction();
             begun.map_err(Error::kafka("begin a transaction"))?;
+            self.attempts.begin();
             tracing::debug!(id = self.id, "transaction begun");
             self.open = true;
         }
@@ -161,9 +180,11 @@ impl Transaction {
     }
 }
 
-/// Where the last record written to each partition of a topic lies.
+/// Takes note of where records came to lie.
 struct Written {
-    topic: String,
+    connection: Connection,
+    attempts: Attempts,
+    /// The offset after the last one of each partition of `acp.rounds`.
     ends: Mutex<BTreeMap<i32, i64>>,
 }
 
@@ -185,9 +206,13 @@ impl ProducerContext for Written {
     /// What did not arrive fails the commit, which waits for all of it.
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let Ok(message) = result else { return };
-        if message.topic() == self.topic {
-            self.ends()
-                .insert(message.partition(), message.offset() + 1);
+        let Some(topic) = self.connection.named(message.topic()) else {
+            return;
+        };
+        let (partition, offset) = (message.partition(), message.offset());
+        self.attempts.delivered(topic, partition, offset);
+        if topic == Topic::Rounds {
+            self.ends().insert(partition, offset + 1);
         }
     }
 }
@@ -201,48 +226,19 @@ fn stranger(connection: &Connection) -> Result<Option<ConsumerGroupMetadata>, Er
     Ok(consumer.group_metadata())
 }
 
-/// Has the group forget positions that a transaction of this id left pending.
-///
-/// A broker that is killed while a transaction ends can come back with its positions pending and
-/// nobody to end them: the coordinator believes it done, and whoever asks for stable positions
-/// waits for ever. The end of any later transaction of the same producer that touches the group's
-/// positions takes them along, so one is begun and aborted. Its producer is not used again.
-fn give_up_positions(
-    connection: &Connection,
-    id: &str,
-    timeout: Duration,
-    stop: &AtomicBool,
-) -> Result<(), Error> {
-    let Some(member) = stranger(connection)? else {
-        return Ok(());
-    };
-    let producer = producer(connection, id, timeout, stop)?;
-    let doing = || Error::kafka("give up positions left pending");
-    let mut list = TopicPartitionList::new();
-    let name = connection.topic(Topic::Responses);
-    list.add_partition_offset(&name, 0, Place::Offset(0))
-        .map_err(doing())?;
-    producer.begin_transaction().map_err(doing())?;
-    let put = producer.send_offsets_to_transaction(&list, &member, timeout);
-    // ORDER: aborted whether the group took them or not; never committed.
-    producer.abort_transaction(timeout).map_err(doing())?;
-    if let Err(error) = put {
-        tracing::debug!(id, %error, "the group takes no positions from a stranger");
-    }
-    Ok(())
-}
-
 /// A producer with this transactional id; what others with it left open is aborted.
 fn producer(
     connection: &Connection,
     id: &str,
     timeout: Duration,
     stop: &AtomicBool,
+    attempts: &Attempts,
 ) -> Result<BaseProducer<Written>, Error> {
     let doing = || Error::kafka(format!("take over transactional id `{id}`"));
     let config = connection.transactional(id, timeout);
     let written = Written {
-        topic: connection.topic(Topic::Rounds),
+        connection: connection.clone(),
+        attempts: attempts.clone(),
         ends: Mutex::default(),
     };
     let producer: BaseProducer<Written> = config.create_with_context(written).map_err(doing())?;

@@ -1,0 +1,107 @@
+//! What the last transactions of an id have touched, for the case that their ends do not reach all
+//! of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quorate_core::topic::Topic;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+/// A transaction, as far as its producer knows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attempt {
+    /// The partitions written to, with the last offset there that a broker acknowledged.
+    pub(super) written: BTreeMap<(Topic, i32), Option<i64>>,
+    /// The positions put into it, once it was to be committed.
+    pub(super) positions: Option<TopicPartitionList>,
+}
+
+/// The last transactions of one id: the one under way, and the one before it, whose end may still
+/// be on its way when its success has been told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attempts(Arc<Mutex<VecDeque<Attempt>>>);
+
+impl Attempts {
+    /// How many are kept.
+    const KEPT: usize = 2;
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Attempt>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note that a transaction has begun.
+    pub(super) fn begin(&self) {
+        let mut attempts = self.lock();
+        attempts.push_back(Attempt::default());
+        while attempts.len() > Self::KEPT {
+            attempts.pop_front();
+        }
+    }
+
+    /// Takes note that a record is on its way to a partition.
+    pub(super) fn touch(&self, topic: Topic, partition: i32) {
+        if let Some(attempt) = self.lock().back_mut() {
+            attempt.written.entry((topic, partition)).or_default();
+        }
+    }
+
+    /// Takes note of where a record came to lie.
+    pub(super) fn delivered(&self, topic: Topic, partition: i32, offset: i64) {
+        if let Some(attempt) = self.lock().back_mut() {
+            let last = attempt.written.entry((topic, partition)).or_default();
+            *last = (*last).max(Some(offset));
+        }
+    }
+
+    /// Takes note that the transaction is to be committed, with these positions.
+    pub(super) fn asked(&self, positions: &TopicPartitionList) {
+        if let Some(attempt) = self.lock().back_mut() {
+            attempt.positions = Some(positions.clone());
+        }
+    }
+
+    /// What is kept, oldest first.
+    pub(super) fn kept(&self) -> Vec<Attempt> {
+        self.lock().iter().cloned().collect()
+    }
+
+    /// Forgets all of it: it has ended everywhere.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+}
+
+/// The attempts of every engine of a process, which outlive its sessions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Book(Arc<Mutex<BTreeMap<String, Attempts>>>);
+
+impl Book {
+    /// Those of one transactional id.
+    pub(super) fn of(&self, id: &str) -> Attempts {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(id.to_owned()).or_default().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transaction_under_way_is_kept_with_the_one_before_it() {
+        let attempts = Attempts::default();
+        for offset in [3, 5, 9] {
+            attempts.begin();
+            attempts.touch(Topic::Outcomes, 1);
+            attempts.touch(Topic::Rounds, 1);
+            attempts.delivered(Topic::Outcomes, 1, offset);
+            attempts.delivered(Topic::Outcomes, 1, offset - 1);
+        }
+        let written =
+            |last| BTreeMap::from([((Topic::Outcomes, 1), last), ((Topic::Rounds, 1), None)]);
+        let kept: Vec<_> = attempts.kept().into_iter().map(|a| a.written).collect();
+        assert_eq!(kept, [written(Some(5)), written(Some(9))]);
+        attempts.forget();
+        assert!(attempts.kept().is_empty());
+    }
+}
