@@ -15,6 +15,9 @@ DECIDED = ["final", "decision", "decision_digest"]
 TAUGHT = ["trust_domain", "proposal_id", "result_id", "result", "corrects", "half_life", "ballots"]
 # Of a round that was forgotten: which it is depends on how far other topics were read.
 ENDED = ["already_decided", "decision_too_late", "result_too_late", "unknown_proposal"]
+ENDED += ["round_closed", "forwarded_late"]
+# What a response is refused for before its round's end is looked at, if the round is there at all.
+ENDED += ["bad_number", "agent_not_listed", "agent_not_active", "reasoning_missing"]
 # A row is stamped before it can be read: how long before, at most, in milliseconds.
 UNSEEN = 1_000
 ASKED = ["proposal_id", "tier", "due", "package_digest", "approvals", "approvals_needed"]
