@@ -258,7 +258,8 @@ impl Reader {
                     if position >= end || doubt.is_over() {
                         return Ok(());
                     }
-                    tracing::debug!(%topic, partition, position, end, "less is shown than asked for");
+                    let why = "less is shown than was asked for";
+                    tracing::debug!(%topic, partition, position, end, why);
                     doubt.asked(self.ends(topic, partition)?.1 >= end);
                     // What a broker does not show yet takes it moments.
                     std::thread::sleep(LOOK);
