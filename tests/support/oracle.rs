@@ -3,9 +3,10 @@
 //!
 //! The two are compared by decision digest, package digest, what results taught, every trust score,
 //! and the code of every dead letter. The engines here read in another order than any processor did
-//! (by append time, across topics), which must make no difference. Of what the processors wrote they
-//! are given only the pins their rounds were opened at, the trust scores those pins name, and the
-//! order of the trust updates; the latter two are compared as well.
+//! (proposals and responses by append time, then all that people and results say), which must make
+//! no difference. Of what the processors wrote they are given only the pins their rounds were opened
+//! at, the trust scores those pins name, and the order of the trust updates; the latter two are
+//! compared as well.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -360,13 +361,12 @@ impl Log {
                 full: &full.tables,
                 findings: &mut findings,
             };
-            let others = [
-                Topic::Responses,
-                Topic::Decisions,
-                Topic::Results,
-                Topic::TrustUpdates,
-            ];
-            replay.run(&merged(others.map(|topic| self.read(topic, partition))));
+            let of = |topic| self.read(topic, partition);
+            let responses = merged([Topic::Responses, Topic::TrustUpdates].map(of));
+            // What people and results say is judged by tables read to their end, which those that
+            // a round is opened with here are not.
+            let judged = merged([Topic::Decisions, Topic::Results].map(of));
+            replay.run(&responses, &judged);
         }
         findings
     }
@@ -497,13 +497,14 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Steps everything by append time, then past every deadline.
+    /// Steps proposals and responses by append time, then what people and results say, then past
+    /// every deadline.
     ///
     /// A round that was opened before an order was read is opened before it here too: what the
     /// order bears on rests on that, as its pins say.
-    fn run(&mut self, others: &[(Timestamp, Stored)]) {
+    fn run(&mut self, responses: &[(Timestamp, Stored)], judged: &[(Timestamp, Stored)]) {
         let mut last = Timestamp::default();
-        for (time, stored) in others {
+        for (time, stored) in responses {
             while self
                 .proposals
                 .front()
@@ -521,6 +522,10 @@ impl Replay<'_> {
         while let Some((time, _)) = self.proposals.front() {
             last = last.max(*time);
             self.propose();
+        }
+        for (time, stored) in judged {
+            self.step(record(stored));
+            last = last.max(*time);
         }
         for topic in [Topic::Responses, Topic::Proposals] {
             self.step(tick_past_everything(topic, last));
