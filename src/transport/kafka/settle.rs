@@ -17,7 +17,7 @@ use std::time::Duration;
 use quorate_core::fault::{self, Fault};
 use quorate_core::topic::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
-use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use rdkafka::util::Timeout;
 
@@ -25,6 +25,7 @@ use super::append::{drain, record, send};
 use super::attempts::Attempt;
 use super::connection::PATIENCE;
 use super::read::Quiet;
+use super::transaction::Written;
 use super::{Connection, Error, Gauge, Reader, partitions};
 use crate::wire;
 
@@ -156,16 +157,16 @@ impl Look {
 ///
 /// The positions a transaction left pending in the group are given up in any case, since whoever
 /// asks for stable positions waits for their end.
-pub(super) fn settle<C>(
+///
+/// # Errors
+/// [`Error`] if it did not come to that; what was done is then done again by the next one.
+pub(super) fn settle(
     connection: &Connection,
-    producer: &BaseProducer<C>,
+    producer: &BaseProducer<Written>,
     member: &ConsumerGroupMetadata,
     attempts: &[Attempt],
     timeout: Duration,
-) -> Result<(), Error>
-where
-    C: ProducerContext<DeliveryOpaque = ()>,
-{
+) -> Result<(), Error> {
     let rest = if attempts.is_empty() || fault::is_on(Fault::TornLeft) {
         Rest::default()
     } else {
@@ -188,7 +189,10 @@ where
                 send(producer, forgotten).map_err(doing())?;
             }
         }
-        delivered(producer, timeout)?;
+        if !drain(producer, timeout) {
+            let doing = "end what a transaction left behind";
+            return Err(Error::TimedOut(doing.to_owned()));
+        }
         if let Some(positions) = positions {
             let put = producer.send_offsets_to_transaction(&positions, member, timeout);
             put.map_err(doing())?;
@@ -198,36 +202,57 @@ where
             .map_err(doing())?;
         tracing::warn!(?commit, "committed the rest of a transaction");
     }
-    producer.begin_transaction().map_err(doing())?;
-    for &(topic, partition) in &abort {
-        let nothing = record(connection.name(topic), partition, None, None, &[]);
-        send(producer, nothing).map_err(doing())?;
-    }
-    delivered(producer, timeout)?;
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(connection.name(Topic::Responses), 0, Place::Offset(0))
-        .map_err(doing())?;
-    let put = producer.send_offsets_to_transaction(&list, member, timeout);
-    // ORDER: aborted whether the group took them or not; never committed.
-    producer.abort_transaction(timeout).map_err(doing())?;
-    if let Err(error) = put {
-        tracing::debug!(%error, "the group takes no positions from a stranger");
-    }
+    give_up(connection, producer, member, &abort, timeout)?;
     if !abort.is_empty() {
         tracing::warn!(?abort, "aborted the rest of a transaction");
     }
     Ok(())
 }
 
-fn delivered<C: ProducerContext>(
-    producer: &BaseProducer<C>,
+/// Aborts what is open in these partitions, and pending in the group.
+///
+/// ORDER: the positions first. Aborted without them, the records would be lost, since the next
+/// commit takes pending positions along.
+fn give_up(
+    connection: &Connection,
+    producer: &BaseProducer<Written>,
+    member: &ConsumerGroupMetadata,
+    places: &BTreeSet<(Topic, i32)>,
     timeout: Duration,
 ) -> Result<(), Error> {
-    if drain(producer, timeout) {
-        return Ok(());
+    let doing = || Error::kafka("give up what a transaction left behind");
+    producer.begin_transaction().map_err(doing())?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(connection.name(Topic::Responses), 0, Place::Offset(0))
+        .map_err(doing())?;
+    let put = producer.send_offsets_to_transaction(&list, member, timeout);
+    let noted = &producer.context().attempts;
+    noted.begin();
+    if put.is_ok() {
+        for &(topic, partition) in places {
+            noted.touch(topic, partition);
+            let name = connection.name(topic);
+            // Nobody will see it; a compacted topic takes none without a key.
+            let nothing = record(name, partition, Some(b"nothing"), None, &[]);
+            send(producer, nothing).map_err(doing())?;
+        }
+        drain(producer, timeout);
     }
-    let doing = "end what a transaction left behind";
-    Err(Error::TimedOut(doing.to_owned()))
+    // ORDER: aborted whatever became of it; never committed.
+    producer.abort_transaction(timeout).map_err(doing())?;
+    let attempt = noted.kept().pop().unwrap_or_default();
+    match put {
+        Err(error) if places.is_empty() => {
+            tracing::debug!(%error, "the group takes no positions from a stranger");
+        }
+        put => put.map_err(doing())?,
+    }
+    // Where the record did not come, nothing was ended.
+    if attempt.written.values().any(Option::is_none) {
+        let doing = "give up what a transaction left behind";
+        return Err(Error::TimedOut(doing.to_owned()));
+    }
+    Ok(())
 }
 
 /// The key of a round that never was, which belongs on a partition.

@@ -181,9 +181,9 @@ impl Transaction {
 }
 
 /// Takes note of where records came to lie.
-struct Written {
+pub(super) struct Written {
     connection: Connection,
-    attempts: Attempts,
+    pub(super) attempts: Attempts,
     /// The offset after the last one of each partition of `acp.rounds`.
     ends: Mutex<BTreeMap<i32, i64>>,
 }
