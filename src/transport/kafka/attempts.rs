@@ -14,6 +14,8 @@ pub(super) struct Attempt {
     pub(super) written: BTreeMap<(Topic, i32), Option<i64>>,
     /// The positions put into it, once it was to be committed.
     pub(super) positions: Option<TopicPartitionList>,
+    /// Whether its commit was told to be a success.
+    pub(super) done: bool,
 }
 
 /// The last transactions of one id: the one under way, and the one before it, whose end may still
@@ -58,6 +60,22 @@ impl Attempts {
         if let Some(attempt) = self.lock().back_mut() {
             attempt.positions = Some(positions.clone());
         }
+    }
+
+    /// Takes note that the commit was told to be a success.
+    pub(super) fn done(&self) {
+        if let Some(attempt) = self.lock().back_mut() {
+            attempt.done = true;
+        }
+    }
+
+    /// Keeps these as well, as older ones.
+    pub(super) fn remember(&self, older: Vec<Attempt>) {
+        let mut attempts = self.lock();
+        older
+            .into_iter()
+            .rev()
+            .for_each(|old| attempts.push_front(old));
     }
 
     /// What is kept, oldest first.

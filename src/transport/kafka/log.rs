@@ -314,6 +314,7 @@ impl Log for Membership {
             let message = match consumer.poll(patience) {
                 None => {
                     transaction.serve();
+                    transaction.check()?;
                     return Ok(Event::Nothing);
                 }
                 Some(Ok(message)) => message,
@@ -422,6 +423,7 @@ impl Log for Membership {
                 vitals.clock(topic, appended.partition, ahead);
             }
         }
+        self.transaction.check()?;
         let mut list = TopicPartitionList::new();
         for (&partition, committed) in read {
             for (&topic, position) in &committed.positions {

@@ -67,6 +67,13 @@ struct Rest {
     abort: BTreeSet<(Topic, i32)>,
 }
 
+impl Rest {
+    /// Whether there is anything to be done.
+    fn is_some(&self) -> bool {
+        self.positions.is_some() || !self.commit.is_empty() || !self.abort.is_empty()
+    }
+}
+
 /// Looks at partitions and positions from outside.
 struct Look {
     gauge: Gauge,
@@ -151,6 +158,11 @@ impl Look {
             found >= wanted.offset().to_raw()
         }))
     }
+}
+
+/// Whether all that these transactions touched has been ended.
+pub(super) fn is_settled(connection: &Connection, attempts: &[Attempt]) -> Result<bool, Error> {
+    Ok(!Look::open(connection)?.rest(attempts)?.is_some())
 }
 
 /// Ends what is left of the last transactions of an id, by a producer that has just taken it over.

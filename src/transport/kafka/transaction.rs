@@ -22,14 +22,17 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
 use super::append::{drain, record, send};
-use super::attempts::Attempts;
+use super::attempts::{Attempt, Attempts};
 use super::connection::{PATIENCE, RETRY_BACKOFF, note};
-use super::settle::settle;
+use super::settle::{is_settled, settle};
 use super::{Connection, Error};
 use crate::telemetry::Vitals;
 
 /// Whoever was answered sooner than this cannot have asked twice.
 const SURELY_ONCE: Duration = RETRY_BACKOFF.saturating_sub(Duration::from_millis(60));
+
+/// How long a broker that was lost is given before looking what became of transactions.
+const SETTLES: Duration = Duration::from_secs(3);
 
 /// How long a single call may keep us from noticing that we are to stop.
 const LOOK: Duration = Duration::from_millis(500);
@@ -42,6 +45,10 @@ pub(super) struct Transaction {
     timeout: Duration,
     open: bool,
     attempts: Attempts,
+    /// Transactions that were committed before a broker was lost, and when to look what became of
+    /// them.
+    doubtful: Vec<Attempt>,
+    look: Instant,
     vitals: Arc<Vitals>,
 }
 
@@ -82,6 +89,8 @@ impl Transaction {
             timeout,
             open: false,
             attempts,
+            doubtful: Vec::new(),
+            look: Instant::now(),
         })
     }
 
@@ -130,6 +139,7 @@ impl Transaction {
         let commit = self.producer.commit_transaction(Timeout::Never);
         commit.map_err(Error::kafka("commit a transaction"))?;
         self.open = false;
+        self.attempts.done();
         tracing::debug!(id = self.id, took = ?asked.elapsed(), "committed");
         let in_doubt = asked.elapsed() >= SURELY_ONCE;
         if in_doubt && !fault::is_on(Fault::ProducerKept) {
@@ -145,7 +155,41 @@ impl Transaction {
                 attempts,
                 ..
             } = &*self;
-            self.producer = producer(connection, id, *timeout, &never, attempts)?;
+            let lost = self.producer.context().lost.load(Ordering::Relaxed);
+            let next = producer(connection, id, *timeout, &never, attempts)?;
+            next.context().lost.fetch_or(lost, Ordering::Relaxed);
+            self.producer = next;
+        }
+        Ok(())
+    }
+
+    /// Looks what became of the last transactions, if a broker was lost since: their ends may not
+    /// have come everywhere, though their success was told.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if they have not; whoever takes the id over ends them ([`settle`]).
+    pub(super) fn check(&mut self) -> Result<(), Error> {
+        let lost = &self.producer.context().lost;
+        if lost.load(Ordering::Relaxed) {
+            lost.store(false, Ordering::Relaxed);
+            let done = self.attempts.kept().into_iter().filter(|old| old.done);
+            self.doubtful.extend(done);
+            self.look = Instant::now() + SETTLES;
+        }
+        if self.doubtful.is_empty() || Instant::now() < self.look {
+            return Ok(());
+        }
+        match is_settled(&self.connection, &self.doubtful) {
+            Ok(true) => self.doubtful.clear(),
+            Ok(false) => {
+                self.attempts.remember(std::mem::take(&mut self.doubtful));
+                let why = "the end of a transaction did not come everywhere";
+                return Err(Error::Unfit(why.to_owned()));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot look what became of transactions; later again");
+                self.look = Instant::now() + SETTLES;
+            }
         }
         Ok(())
     }
@@ -180,12 +224,13 @@ impl Transaction {
     }
 }
 
-/// Takes note of where records came to lie.
+/// Takes note of where records came to lie, and of brokers that are lost.
 pub(super) struct Written {
     connection: Connection,
     pub(super) attempts: Attempts,
     /// The offset after the last one of each partition of `acp.rounds`.
     ends: Mutex<BTreeMap<i32, i64>>,
+    lost: AtomicBool,
 }
 
 impl Written {
@@ -196,6 +241,7 @@ impl Written {
 
 impl ClientContext for Written {
     fn error(&self, error: KafkaError, reason: &str) {
+        self.lost.store(true, Ordering::Relaxed);
         note(&error, reason);
     }
 }
@@ -240,6 +286,7 @@ fn producer(
         connection: connection.clone(),
         attempts: attempts.clone(),
         ends: Mutex::default(),
+        lost: AtomicBool::new(false),
     };
     let producer: BaseProducer<Written> = config.create_with_context(written).map_err(doing())?;
     match again(|| producer.init_transactions(LOOK), stop) {
