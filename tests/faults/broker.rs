@@ -89,7 +89,7 @@ fn a_transaction_whose_ends_were_forgotten_is_ended_as_it_began_to_end() {
     let mut random = Random::of_this_run(fault);
     let seed = random.seed();
     let (house, broker, proxy) = behind_proxy();
-    let count = times(2, 10);
+    let count = times(1, 10);
     let forgotten = || house.logged("the rest of a transaction");
     let played = play(&house, &mut random, |random| {
         let start = |name: &str| house.run_as(name);
