@@ -1,6 +1,6 @@
 //! A broker that is killed under load, and started again with what was on its disk.
 //!
-//! Brokers 4.1 to 4.3 can forget then to end a transaction in its partitions that was to be
+//! Brokers of 4.3.1 can forget then to end a transaction in its partitions that was to be
 //! committed (`src/transport/kafka/settle.rs`): what it wrote stays open, and ends with another one.
 
 use quorate_core::topic::Topic;

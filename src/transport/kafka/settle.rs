@@ -2,7 +2,7 @@
 //!
 //! A coordinator that comes back after all brokers of a partition were gone, with a transaction it
 //! had begun to end, may take partitions without a leader for deleted ones and call the transaction
-//! ended: brokers 4.1 to 4.3 at least (KAFKA-20734). Records then stay open for good, or until the
+//! ended: brokers 4.3.1, and others (KAFKA-20734). Records then stay open for good, or until the
 //! next end of a transaction of the same producer takes them along: positions that were to be
 //! committed with outputs would be lost, and the outputs come twice.
 //!
