@@ -130,7 +130,7 @@ fn responses_that_are_forgotten_before_their_proposals_would_be_seen() {
     let house = house();
     let mut ahead = Ahead::of(&house, random.fork());
     let left = ahead.play(1, |name| house.run_faulty(name, switch));
-    let damage = super::lasting_damage(&Log::at(house.connection(), PARTITIONS));
+    let damage = super::lasting_damage(&house, &Log::at(house.connection(), PARTITIONS));
     drop(left);
     assert!(damage.is_wrong(), "{switch} was not noticed: {damage:?}");
 }

@@ -205,16 +205,23 @@ fn spoil(
     fault: impl FnOnce(&mut Random) -> Vec<Processor>,
 ) -> Damage {
     let (_, processors) = under_load(house, random, fault);
-    let damage = lasting_damage(&Log::at(house.connection(), PARTITIONS));
+    let log = Log::at(house.connection(), PARTITIONS);
+    let damage = lasting_damage(house, &log);
     drop(processors);
     damage
 }
 
+/// Whether a processor found a partition so damaged that it does not go on with it.
 #[cfg(debug_assertions)]
-fn lasting_damage(log: &Log) -> Damage {
+fn has_halted(house: &House) -> bool {
+    house.logged("partition halted") > 0
+}
+
+#[cfg(debug_assertions)]
+fn lasting_damage(house: &House, log: &Log) -> Damage {
     let until = Instant::now() + MAY_COME;
     let (mut last, mut same) = (Damage::default(), 0);
-    while Instant::now() < until {
+    while Instant::now() < until && !has_halted(house) {
         // Pins may have gone back, which no engine goes through.
         let Ok(expected) = std::panic::catch_unwind(AssertUnwindSafe(|| log.expected())) else {
             return Damage {
@@ -285,8 +292,9 @@ fn must_show(switch: &str, house: &House, fault: impl Fn(&mut Random) -> Vec<Pro
     let mut random = Random::of_this_run(switch);
     for attempt in 1..=ATTEMPTS {
         let damage = spoil(house, &mut random, &fault);
-        eprintln!("{switch}, attempt {attempt}: {damage:?}");
-        if damage.is_wrong() {
+        let halted = has_halted(house);
+        eprintln!("{switch}, attempt {attempt}: {damage:?}, halted: {halted}");
+        if damage.is_wrong() || halted {
             return;
         }
     }
