@@ -212,7 +212,6 @@ fn spoil(
 }
 
 /// Whether a processor found a partition so damaged that it does not go on with it.
-#[cfg(debug_assertions)]
 fn has_halted(house: &House) -> bool {
     house.logged("partition halted") > 0
 }

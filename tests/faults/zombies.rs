@@ -1,7 +1,9 @@
 //! Those that are thought dead and are not: a paused processor that comes back, and an end of a
 //! transaction that arrives late.
 
-use super::{PARTITIONS, house, play, stopped_in_a_transaction, tell, times, until, wait};
+use super::{
+    PARTITIONS, has_halted, house, play, stopped_in_a_transaction, tell, times, until, wait,
+};
 use crate::support::load::{self, Random};
 use crate::support::proxy::{Proxy, Stage};
 use crate::support::{House, Processor};
@@ -89,7 +91,8 @@ fn hold(
     for _ in 0..ends {
         wait(random.within(1_500..2_500));
         proxy.hold(true);
-        until(|| proxy.stage() == Stage::Arrived);
+        // An engine whose partition has halted for the damage begins no other transaction.
+        until(|| proxy.stage() == Stage::Arrived || has_halted(house));
         // What the late end would have committed of an open transaction is there now, and the
         // positions are not; no other end passes until it is killed.
         wait(100);
