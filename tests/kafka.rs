@@ -1,14 +1,16 @@
 //! The main job on a real broker and registry, driven as a person would: topics, schemas, agents
 //! and policies applied, a processor run, records appended, and what comes of them read back.
 
-use quorate::transport::kafka::{Appender, Registry};
+use quorate::transport::kafka::{Appender, Gauge, Registry};
 use quorate::wire::{Codec, Kind};
 use quorate_core::records::{Response, Verdict};
 use quorate_core::topic::Topic;
+use rdkafka::producer::Producer as _;
 use serde_json::Value;
 
+use crate::observe::{LONG, hanging};
 use crate::support::people::{people, prompt_policies};
-use crate::support::{House, parts};
+use crate::support::{House, parts, until};
 
 /// Three experts, a proposer without a vote, a person and a source of results.
 const AGENTS: &str = people!(desk ada bob cyd rita ledger);
@@ -352,4 +354,33 @@ fn a_processor_that_is_stopped_goes_on_with_an_open_round() {
 #[test]
 fn a_processor_that_is_killed_gives_one_outcome() {
     interrupted(crate::support::Processor::kill);
+}
+
+#[test]
+fn rounds_behind_a_transaction_that_is_open_are_waited_for() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let ends = || {
+        let gauge = Gauge::open(&house.connection()).unwrap();
+        gauge.ends(Topic::Rounds, 0).unwrap()
+    };
+    let one = house.run();
+    endorsed(&house, "low");
+    // One thought dead, that has written and neither ends its transaction nor goes on with it.
+    let open = hanging(&house, Topic::Rounds);
+    let before = ends().high;
+    let id = propose(&house, "pay", "low");
+    house.respond(&id, "ada", "endorse", "0.9");
+    until("the round is committed behind it", || {
+        ends().high >= before + 2
+    });
+    one.stop();
+    let one = house.run();
+    for agent in ["bob", "cyd"] {
+        house.respond(&id, agent, "endorse", "0.9");
+    }
+    assert!(ends().is_held());
+    open.abort_transaction(LONG).unwrap();
+    let outcome = house.records("outcomes", Some(&id), 1).remove(0);
+    assert_eq!(outcome["decision"]["status"], "APPROVED");
+    one.stop();
 }

@@ -200,7 +200,9 @@ impl<S: Source> Restore<'_, S> {
         scores: &[TrustScore],
     ) -> Result<Reading, Stop> {
         let mut restored = Restored::default();
-        let (start, end) = self.source.ends(Topic::Rounds, partition)?;
+        // ORDER: as far as anything is appended, asked for after the positions. One thought dead
+        // may have a transaction open in front of rounds that whoever came after it wrote.
+        let (start, end) = self.source.far_ends(Topic::Rounds, partition)?;
         let low = found.as_ref().map_or(start, |found| found.rounds_low());
         let low = low.clamp(start, end);
         let rounds = self.rounds(partition, (low, end), &mut restored)?;

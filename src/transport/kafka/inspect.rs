@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use quorate_core::topic::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 
 use super::connection::PATIENCE;
-use super::read::Quiet;
 use super::topics::present;
 use super::{Connection, Error, Reader};
 
@@ -96,18 +94,9 @@ impl Ends {
 }
 
 /// Compares what is committed with what is appended.
+#[derive(Debug)]
 pub struct Gauge {
-    connection: Connection,
-    committed: Reader,
-    appended: BaseConsumer<Quiet>,
-}
-
-impl std::fmt::Debug for Gauge {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gauge")
-            .field("connection", &self.connection)
-            .finish_non_exhaustive()
-    }
+    reader: Reader,
 }
 
 impl Gauge {
@@ -116,14 +105,8 @@ impl Gauge {
     /// # Errors
     /// [`Error::Log`] if there is no client to be had.
     pub fn open(connection: &Connection) -> Result<Self, Error> {
-        let mut config = connection.reader(&format!("{}reader", connection.prefix()));
-        config.set("isolation.level", "read_uncommitted");
-        let appended = config.create_with_context(Quiet);
-        Ok(Self {
-            connection: connection.clone(),
-            committed: Reader::open(connection)?,
-            appended: appended.map_err(Error::kafka("make a consumer"))?,
-        })
+        let reader = Reader::open(connection)?;
+        Ok(Self { reader })
     }
 
     /// Where a partition ends now.
@@ -133,11 +116,8 @@ impl Gauge {
     pub fn ends(&self, topic: Topic, partition: i32) -> Result<Ends, Error> {
         // ORDER: the stable one first, so that what is appended meanwhile only looks like a
         // transaction that was open, never the other way round.
-        let (_, stable) = self.committed.ends(topic, partition)?;
-        let name = self.connection.topic(topic);
-        let marks = self.appended.fetch_watermarks(&name, partition, PATIENCE);
-        let doing = format!("ask for the high watermark of `{name}`");
-        let (_, high) = marks.map_err(Error::kafka(doing))?;
+        let (_, stable) = self.reader.ends(topic, partition)?;
+        let (_, high) = self.reader.far_ends(topic, partition)?;
         Ok(Ends { stable, high })
     }
 }

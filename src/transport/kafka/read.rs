@@ -1,6 +1,7 @@
 //! Reads partitions from somewhere to an end, or on and on, without a group.
 
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use quorate_core::ids::Timestamp;
@@ -71,6 +72,8 @@ pub struct Reader {
     /// For questions. Asked by the one that reads, they would wait behind its fetches, which
     /// brokers hold back until there is something to send.
     asker: BaseConsumer<Quiet>,
+    /// For questions about what is not committed yet, made by the first of them.
+    far: OnceLock<BaseConsumer<Quiet>>,
 }
 
 /// A consumer's context that takes the end of a partition as news, not as an error.
@@ -114,6 +117,7 @@ impl Reader {
             connection: connection.clone(),
             consumer: client()?,
             asker: client()?,
+            far: OnceLock::new(),
         })
     }
 
@@ -185,6 +189,27 @@ impl Reader {
         self.asker
             .fetch_watermarks(&name, partition, PATIENCE)
             .map_err(Error::kafka(format!("ask for the end of `{name}`")))
+    }
+
+    /// As [`Reader::ends`], but the end is the one after the last record appended, whether that is
+    /// committed or not: the high watermark.
+    ///
+    /// # Errors
+    /// [`Error::Log`] if no broker answers.
+    pub(super) fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        let name = self.connection.topic(topic);
+        let far = match self.far.get() {
+            Some(far) => far,
+            None => {
+                let mut config = self.connection.reader(&self.connection.group());
+                config.set("isolation.level", "read_uncommitted");
+                let made = config.create_with_context(Quiet);
+                let made = made.map_err(Error::kafka("make a consumer"))?;
+                self.far.get_or_init(|| made)
+            }
+        };
+        far.fetch_watermarks(&name, partition, PATIENCE)
+            .map_err(Error::kafka(format!("ask for the far end of `{name}`")))
     }
 
     /// The offset to read next; none before anything was read.

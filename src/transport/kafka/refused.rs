@@ -78,7 +78,8 @@ impl Refused {
     /// Which records of a topic's partition were refused for their schema, from one on.
     fn read(&self, first: &Stored) -> Result<Offsets, Error> {
         let reader = Reader::open(&self.connection)?;
-        let (start, end) = reader.ends(Topic::DeadLetters, first.partition)?;
+        // Whoever had the partition may have been refusing behind a transaction that is still open.
+        let (start, end) = reader.far_ends(Topic::DeadLetters, first.partition)?;
         let since = first.timestamp.unwrap_or_default().0 - APART_MS;
         let from = self.place_of(&reader, first.partition, Timestamp(since.max(0)))?;
         let mut refused = Offsets::new();

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use quorate_core::records::Pins;
 use quorate_core::topic::Topic;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::connection::PATIENCE;
-use super::read::Quiet;
 use super::refused::Refused;
 use super::{Connection, Error, Reader};
 use crate::transport::{Committed, INPUTS, Source, Start, Stored, positions};
@@ -42,15 +41,7 @@ impl Source for Side {
     }
 
     fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
-        let mut config = self.connection.reader(&self.connection.group());
-        config.set("isolation.level", "read_uncommitted");
-        let uncommitted: BaseConsumer<Quiet> = config
-            .create_with_context(Quiet)
-            .map_err(Error::kafka("make a consumer"))?;
-        let name = self.connection.topic(topic);
-        uncommitted
-            .fetch_watermarks(&name, partition, PATIENCE)
-            .map_err(Error::kafka(format!("ask for the end of `{name}`")))
+        self.reader.far_ends(topic, partition)
     }
 
     fn read_to(
