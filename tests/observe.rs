@@ -148,6 +148,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) fn hanging(house: &House, topic: Topic) -> BaseProducer {
     let mut config = strange();
     config.set("transactional.id", format!("{}stranger", house.prefix));
+    // It is for the test to end it, however slow the machine.
+    config.set("transaction.timeout.ms", "600000");
     let producer: BaseProducer = config.create().unwrap();
     producer.init_transactions(LONG).unwrap();
     producer.begin_transaction().unwrap();
