@@ -288,13 +288,23 @@ fn tell(fault: &str, times: impl Display, seed: u64, house: &House, played: &Pla
 /// then after a few times on the same log.
 #[cfg(debug_assertions)]
 fn must_show(switch: &str, house: &House, fault: impl Fn(&mut Random) -> Vec<Processor>) {
+    must_show_as(switch, house, Damage::is_wrong, fault);
+}
+
+/// As [`must_show`], by damage of a kind.
+#[cfg(debug_assertions)]
+fn must_show_as(
+    switch: &str,
+    house: &House,
+    shows: impl Fn(Damage) -> bool,
+    fault: impl Fn(&mut Random) -> Vec<Processor>,
+) {
     let mut random = Random::of_this_run(switch);
     for attempt in 1..=ATTEMPTS {
         let damage = spoil(house, &mut random, &fault);
         let halted = has_halted(house);
         eprintln!("{switch}, attempt {attempt}: {damage:?}, halted: {halted}");
-        // What is missing still has had all the time to come: nobody goes on with it.
-        if damage.is_some() || halted {
+        if shows(damage) || halted {
             return;
         }
     }
