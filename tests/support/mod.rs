@@ -398,6 +398,11 @@ impl House {
         self.run_as("one")
     }
 
+    /// Starts a processor of one engine: once it has its partitions, nobody comes to share them.
+    pub(crate) fn run_alone(&self) -> Processor {
+        self.start("one", &["--engines", "1"], None)
+    }
+
     /// Starts a processor of a name; with another's name it fences that one.
     pub(crate) fn run_as(&self, instance: &str) -> Processor {
         self.start(instance, &[], None)
@@ -433,8 +438,12 @@ impl House {
 
     fn start(&self, instance: &str, told: &[&str], fault: Option<&str>) -> Processor {
         static STARTS: AtomicU32 = AtomicU32::new(0);
-        let arguments = ["run", "--engines", "2", "--instance", instance];
-        let mut command = self.command(&[&arguments, told].concat());
+        let mut arguments = vec!["run", "--instance", instance];
+        if !told.contains(&"--engines") {
+            arguments.extend(["--engines", "2"]);
+        }
+        arguments.extend(told);
+        let mut command = self.command(&arguments);
         command.envs(fault.map(|fault| ("QUORATE_FAULT", fault)));
         let log = self.own.as_ref().map(|own| {
             let number = STARTS.fetch_add(1, Ordering::Relaxed);
