@@ -317,18 +317,18 @@ class Partition(Afterwards):
 
     def control(self, record):
         control = record.body
-        if not self.in_force(control):
+        if not self.in_force(control, record.time):
             raise Refused("control_refused")
         self.controls.append(record)
         for round_ in self.open_ones.values():
             obey(control, round_)
 
-    def in_force(self, control):
+    def in_force(self, control, time):
         agent, pattern, at = control["agent_id"], control["pattern"], control["table_offset"]
         if (agent is None) == (pattern is None):
             return False
         table = self.tables.policies if agent is None else self.tables.agents
-        if at > table.pin():
+        if at > table.offset_at(time):
             return False
         row = table.as_of(at).get(pattern if agent is None else agent)
         return row is not None and (row["mode"] == "suspended" if agent is None else suspended(row))

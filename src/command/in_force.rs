@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::ids::Offset;
+use quorate_core::ids::{Offset, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,9 @@ use crate::wire::{self, Record};
 pub(super) struct Placed<T> {
     /// Where it lies.
     pub(super) offset: Offset,
+    /// When it was appended.
+    #[serde(skip)]
+    pub(super) time: Timestamp,
     /// What it says.
     pub(super) record: T,
 }
@@ -43,7 +46,11 @@ where
             && let Ok((record, _)) = codec.decode::<T>(value)
         {
             let versions = history.entry(key.to_owned()).or_default();
-            versions.push(Placed { offset, record });
+            versions.push(Placed {
+                offset,
+                time,
+                record,
+            });
         }
         Ok(())
     })?;
@@ -74,7 +81,7 @@ where
         super::answer(&wire::json::to_string_pretty(&records)?)?;
         return Ok(());
     }
-    for Placed { offset, record } in in_force.values() {
+    for Placed { offset, record, .. } in in_force.values() {
         super::answer(&format!("{}  @{}", line(record), offset.0))?;
     }
     Ok(())

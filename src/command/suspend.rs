@@ -5,11 +5,15 @@
 //! the table is what authenticates it (protocol section 5). Both halves can be repeated, so that
 //! what was cut off in between is completed by the same command.
 
+use std::thread;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use quorate_core::ids::Offset;
+use quorate_core::ids::{Millis, Offset, Timestamp};
 use quorate_core::records::{Agent, AgentStatus, Control, Mode, Policy};
 use quorate_core::topic::Topic;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::Output;
@@ -19,6 +23,11 @@ use crate::config::Config;
 use crate::engine::CONTROL_HEADER;
 use crate::transport::kafka::{Appended, Appender, partitions};
 use crate::wire::{Record, seal_policy};
+
+/// How often an order is given to a partition whose leader's clock is behind that of the table's.
+const TIMES: usize = 10;
+/// Longest wait for a clock that is behind.
+const BEHIND: Duration = Duration::from_secs(5);
 
 /// What to suspend.
 #[derive(Debug, Subcommand)]
@@ -89,11 +98,16 @@ impl Suspend {
         let (Self::Agent { order, .. } | Self::Pattern { order, .. }) = &self;
         let output = order.output;
         let verb = Verb { client, output };
-        let (offset, agent_id, pattern, order) = match self {
-            Self::Agent { id, order } => (verb.suspend_agent(&id)?, Some(id), None, order),
+        let (offset, since, agent_id, pattern, order) = match self {
+            Self::Agent { id, order } => {
+                let offset = verb.suspend_agent(&id)?;
+                let since = since::<Agent>(&verb.client, offset)?;
+                (offset, since, Some(id), None, order)
+            }
             Self::Pattern { pattern, order } => {
                 let offset = verb.suspend_pattern(&pattern)?;
-                (offset, None, Some(pattern), order)
+                let since = since::<Policy>(&verb.client, offset)?;
+                (offset, since, None, Some(pattern), order)
             }
         };
         let control = Control {
@@ -104,7 +118,7 @@ impl Suspend {
             operator: order.operator,
             reason: order.reason,
         };
-        let told = tell(&verb.client, &control).with_context(|| {
+        let told = tell(&verb.client, &control, since).with_context(|| {
             format!(
                 "the table says so since offset {}, but not every running round was told; \
                  repeat the command",
@@ -131,7 +145,9 @@ impl Resume {
 impl Verb {
     /// Makes the table say that an agent is suspended; the offset at which it does.
     fn suspend_agent(&self, id: &str) -> anyhow::Result<Offset> {
-        let Placed { offset, mut record } = agent(&self.client, id)?;
+        let Placed {
+            offset, mut record, ..
+        } = agent(&self.client, id)?;
         if record.status == AgentStatus::Suspended {
             self.print_unchanged(id)?;
             return Ok(offset);
@@ -141,7 +157,12 @@ impl Verb {
     }
 
     fn suspend_pattern(&self, pattern: &str) -> anyhow::Result<Offset> {
-        let (Placed { offset, mut record }, _) = policy(&self.client, pattern)?;
+        let (
+            Placed {
+                offset, mut record, ..
+            },
+            _,
+        ) = policy(&self.client, pattern)?;
         if record.mode == Mode::Suspended {
             self.print_unchanged(pattern)?;
             return Ok(offset);
@@ -220,15 +241,109 @@ fn policy(client: &Client, pattern: &str) -> anyhow::Result<(Placed<Policy>, Opt
     Ok((found, before))
 }
 
+/// The latest time at which a table was appended to, up to an offset.
+fn since<T>(client: &Client, offset: Offset) -> anyhow::Result<Timestamp>
+where
+    T: Record + DeserializeOwned,
+{
+    let versions = history::<T>(client)?.into_values().flatten();
+    let by_then = versions.filter(|version| version.offset <= offset);
+    let latest = by_then.map(|version| version.time).max();
+    latest.context("the table does not have what was written to it")
+}
+
 /// Appends an order to every partition of the responses.
-fn tell(client: &Client, control: &Control) -> anyhow::Result<Vec<Appended>> {
+fn tell(client: &Client, control: &Control, since: Timestamp) -> anyhow::Result<Vec<Appended>> {
     let value = client.codec().encode(control)?;
     let headers = [(CONTROL_HEADER, &b"1"[..])];
     let appender = Appender::open(client.connection())?;
-    for partition in 0..partitions(client.connection())? {
-        appender.append(Topic::Responses, partition, None, Some(&value), &headers)?;
+    let order = |partitions: &[i32]| {
+        for &partition in partitions {
+            appender.append(Topic::Responses, partition, None, Some(&value), &headers)?;
+        }
+        Ok(appender.settle()?)
+    };
+    let all = (0..partitions(client.connection())?).collect();
+    tell_in_time(all, since, order, thread::sleep)
+}
+
+/// Orders, and orders again what came to lie at an earlier time than what the table says, as where
+/// leaders' clocks differ: it is refused there.
+fn tell_in_time(
+    partitions: Vec<i32>,
+    since: Timestamp,
+    mut order: impl FnMut(&[i32]) -> anyhow::Result<Vec<Appended>>,
+    wait: impl Fn(Duration),
+) -> anyhow::Result<Vec<Appended>> {
+    let (mut left, mut told) = (partitions, Vec::new());
+    for _ in 0..TIMES {
+        let mut behind = Millis(0);
+        let mut early = Vec::new();
+        for place in order(&left)? {
+            match place.timestamp.filter(|time| *time < since) {
+                Some(time) => {
+                    behind = behind.max(since.since(time));
+                    early.push(place.partition);
+                }
+                None => told.push(place),
+            }
+        }
+        left = early;
+        if left.is_empty() {
+            told.sort_by_key(|place| place.partition);
+            return Ok(told);
+        }
+        wait(Duration::from_millis(behind.0.unsigned_abs()).min(BEHIND));
     }
-    let mut told = appender.settle()?;
-    told.sort_by_key(|place| place.partition);
-    Ok(told)
+    anyhow::bail!(
+        "the leaders of partitions {left:?} of the responses have clocks far behind that of the \
+         table's leader; see `quorate doctor`"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Two partitions, the second one's clock behind; what was ordered in all.
+    fn told(behind: i64) -> (anyhow::Result<Vec<Appended>>, usize) {
+        let (clock, mut orders) = (Cell::new(1_000), 0);
+        let order = |partitions: &[i32]| {
+            orders += partitions.len();
+            let place = |&partition: &i32| Appended {
+                topic: "acp.responses".to_owned(),
+                partition,
+                offset: clock.get(),
+                timestamp: Some(Timestamp(clock.get() - i64::from(partition) * behind)),
+                ahead: None,
+            };
+            Ok(partitions.iter().map(place).collect())
+        };
+        let wait = |time: Duration| {
+            let millis = i64::try_from(time.as_millis()).unwrap();
+            clock.set(clock.get() + millis);
+        };
+        let told = tell_in_time(vec![0, 1], Timestamp(1_000), order, wait);
+        (told, orders)
+    }
+
+    #[test]
+    fn an_order_is_given_again_where_it_lies_before_what_the_table_says() {
+        let (told, orders) = told(300);
+        let places: Vec<_> = told
+            .unwrap()
+            .iter()
+            .map(|p| (p.partition, p.offset))
+            .collect();
+        assert_eq!((places, orders), (vec![(0, 1_000), (1, 1_300)], 3));
+    }
+
+    #[test]
+    fn a_clock_that_is_too_far_behind_is_said_to_be() {
+        let (told, _) = told(3_600_000);
+        let why = told.unwrap_err().to_string();
+        assert!(why.contains("partitions [1]"), "{why}");
+    }
 }

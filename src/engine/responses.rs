@@ -154,7 +154,8 @@ impl Partition {
             .ok_or(Reject::ControlRefused)?;
         let is_unchecked = fault::is_on(Fault::ControlUnchecked);
         let is_suspended = listed.status == AgentStatus::Suspended || is_unchecked;
-        if !is_suspended || tables.pins().agents < table_offset {
+        // However far the table is read by now: what was appended by then is what was known.
+        if !is_suspended || tables.agents_offset(place.1) < table_offset {
             return Err(Reject::ControlRefused);
         }
         // INVARIANT: a round opened from here on has pins at or after the table's offset, so the
@@ -181,7 +182,7 @@ impl Partition {
         let policy = tables
             .policy(pattern, table_offset)
             .ok_or(Reject::ControlRefused)?;
-        if policy.mode != Mode::Suspended || tables.pins().policies < table_offset {
+        if policy.mode != Mode::Suspended || tables.policies_offset(place.1) < table_offset {
             return Err(Reject::ControlRefused);
         }
         self.pins.policies = self.pins.policies.max(table_offset);

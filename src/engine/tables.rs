@@ -25,12 +25,31 @@ pub struct Tables {
     policies: BTreeMap<String, Versions<Policy>>,
     scores: BTreeMap<String, BTreeMap<AgentId, Versions<TrustScore>>>,
     by_principal: BTreeMap<String, BTreeSet<AgentId>>,
-    appended: Vec<(Offset, Timestamp)>,
+    agents_appended: Appended,
+    policies_appended: Appended,
     pins: Pins,
 }
 
 /// A key's records by offset.
 type Versions<T> = Vec<(Offset, Arc<T>)>;
+
+/// The latest append time up to each record of a table.
+#[derive(Clone, Debug, Default)]
+struct Appended(Vec<(Offset, Timestamp)>);
+
+impl Appended {
+    fn note(&mut self, offset: Offset, timestamp: Timestamp) {
+        let last = self.0.last().map_or(timestamp, |(_, last)| *last);
+        self.0.push((offset, timestamp.max(last)));
+    }
+
+    /// The last offset appended no later than a time.
+    fn by(&self, at: Timestamp) -> Offset {
+        let later = self.0.partition_point(|(_, appended)| *appended <= at);
+        let last = later.checked_sub(1).and_then(|last| self.0.get(last));
+        last.map_or(Offset::NONE, |(offset, _)| *offset)
+    }
+}
 
 impl Default for Tables {
     fn default() -> Self {
@@ -39,7 +58,8 @@ impl Default for Tables {
             policies: BTreeMap::new(),
             scores: BTreeMap::new(),
             by_principal: BTreeMap::new(),
-            appended: Vec::new(),
+            agents_appended: Appended::default(),
+            policies_appended: Appended::default(),
             pins: Pins::NONE,
         }
     }
@@ -62,10 +82,12 @@ impl Tables {
         match topic {
             Topic::Agents => {
                 self.pins.agents = offset;
-                let last = self.appended.last().map_or(timestamp, |(_, last)| *last);
-                self.appended.push((offset, timestamp.max(last)));
+                self.agents_appended.note(offset, timestamp);
             }
-            Topic::Policies => self.pins.policies = offset,
+            Topic::Policies => {
+                self.pins.policies = offset;
+                self.policies_appended.note(offset, timestamp);
+            }
             Topic::Trust => self.pins.trust = offset,
             _ => return Ok(()),
         }
@@ -132,13 +154,13 @@ impl Tables {
     /// The last offset of `acp.agents` that was appended no later than a time.
     #[must_use]
     pub fn agents_offset(&self, at: Timestamp) -> Offset {
-        let later = self
-            .appended
-            .partition_point(|(_, appended)| *appended <= at);
-        later
-            .checked_sub(1)
-            .and_then(|last| self.appended.get(last))
-            .map_or(Offset::NONE, |(offset, _)| *offset)
+        self.agents_appended.by(at)
+    }
+
+    /// The last offset of `acp.policies` that was appended no later than a time.
+    #[must_use]
+    pub fn policies_offset(&self, at: Timestamp) -> Offset {
+        self.policies_appended.by(at)
     }
 
     /// The policy of a pattern as of an offset of `acp.policies`.

@@ -17,7 +17,7 @@ use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::connection::{PATIENCE, note};
-use super::{Connection, Error};
+use super::{Connection, Error, read};
 use crate::clock::{Clock, System};
 use crate::telemetry::Ahead;
 
@@ -33,6 +33,8 @@ pub struct Appended {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
+    /// When its leader appended it, if that stamped it.
+    pub timestamp: Option<Timestamp>,
     /// How far its leader's clock is ahead of this machine's, if that stamped it.
     pub ahead: Option<Ahead>,
 }
@@ -70,12 +72,16 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let outcome = match result {
-            Ok(message) => Ok(Appended {
-                topic: message.topic().to_owned(),
-                partition: message.partition(),
-                offset: message.offset(),
-                ahead: self.ahead(message.timestamp()),
-            }),
+            Ok(message) => {
+                let timestamp = read::append_time(message);
+                Ok(Appended {
+                    topic: message.topic().to_owned(),
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    timestamp,
+                    ahead: timestamp.map(|stamped| self.ahead(stamped)),
+                })
+            }
             Err((error, _)) => Err(error.clone()),
         };
         self.kept().push(outcome);
@@ -88,15 +94,12 @@ impl Deliveries {
     }
 
     /// The leader stamped a record between its being handed over and its being answered for.
-    fn ahead(&self, stamped: rdkafka::Timestamp) -> Option<Ahead> {
-        let rdkafka::Timestamp::LogAppendTime(stamped) = stamped else {
-            return None;
-        };
-        let (stamped, since) = (Timestamp(stamped), self.since.load(Ordering::Relaxed));
-        Some(Ahead {
+    fn ahead(&self, stamped: Timestamp) -> Ahead {
+        let since = self.since.load(Ordering::Relaxed);
+        Ahead {
             least: stamped.since(System.now()),
             most: stamped.since(Timestamp(since)),
-        })
+        }
     }
 }
 
