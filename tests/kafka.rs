@@ -1,8 +1,9 @@
 //! The main job on a real broker and registry, driven as a person would: topics, schemas, agents
 //! and policies applied, a processor run, records appended, and what comes of them read back.
 
-use quorate::transport::kafka::{Appender, Gauge, Registry};
-use quorate::wire::{Codec, Kind};
+use quorate::transport::Stored;
+use quorate::transport::kafka::{Appender, Gauge, Reader, Registry};
+use quorate::wire::{Codec, Kind, partition_of};
 use quorate_core::records::{Response, Verdict};
 use quorate_core::topic::Topic;
 use rdkafka::producer::Producer as _;
@@ -162,6 +163,81 @@ fn a_result_moves_the_trust_that_the_next_round_weighs_with() {
     );
 }
 
+/// A round that all three endorse, and that turns out wrong.
+fn taught(house: &House) {
+    let (id, _) = endorsed(house, "LOW");
+    let who = ["report", "--proposal", &id, "--reporter", "ledger"];
+    house.ok(&[&who[..], &["--result", "wrong"]].concat());
+}
+
+/// The first so many records of `acp.trust`, but those that cannot be read.
+fn scores(house: &House, count: &str) -> Vec<Value> {
+    let what = ["watch", "--topic", "trust", "--from-beginning"];
+    let how = ["--output", "json", "--count", count, "--timeout", "90"];
+    let said = house.ok(&[&what[..], &how].concat());
+    let lines = said.lines();
+    let read = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    read.map(|mut line| line["record"].take()).collect()
+}
+
+/// Appends a score as somebody might who may not.
+fn misled(house: &House, key: &str, value: &[u8]) {
+    let appender = appender(house);
+    let key = Some(key.as_bytes());
+    appender
+        .append(Topic::Trust, 0, key, Some(value), &[])
+        .unwrap();
+    appender.settle().unwrap();
+}
+
+#[test]
+fn results_are_folded_into_the_scores_that_rounds_are_weighed_by() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let one = house.run_alone();
+    taught(&house);
+    scores(&house, "3");
+    taught(&house);
+    scores(&house, "6");
+    one.stop();
+    // Nobody's score, either: the one under another's key, the other is no record.
+    let mut first = None;
+    let reader = Reader::open(&house.connection()).unwrap();
+    let each = |stored: Stored| {
+        let of_ada = stored.key.as_deref() == Some(&b"pay:ada"[..]);
+        if of_ada && first.is_none() {
+            first = stored.value;
+        }
+        Ok(())
+    };
+    reader.read_to(Topic::Trust, 0, 0, 6, each).unwrap();
+    misled(&house, "pay:zoe", &first.unwrap());
+    misled(&house, "pay:bob", b"nonsense");
+    let _one = house.run_alone();
+    taught(&house);
+    let scores = scores(&house, "11");
+    for agent in EXPERTS {
+        let mut of_agent = scores.iter().filter(|score| score["agent_id"] == agent);
+        assert_eq!(of_agent.next_back().unwrap()["revision"], 3, "{agent}");
+    }
+}
+
+#[test]
+fn a_score_of_an_unknown_schema_halts_the_partition_that_folds_into_it() {
+    let house = House::with(3, AGENTS, POLICIES);
+    misled(&house, "pay:ada", &framed(1_900_000_001, b"whatever"));
+    let log = std::env::temp_dir().join(format!("{}log", house.prefix));
+    let one = house.run_logged("one", "", &log);
+    let said = |what: &str| {
+        let text = std::fs::read_to_string(&log).unwrap();
+        text.lines().filter(|line| line.contains(what)).count()
+    };
+    until("the others go on", || said("restored partition=") >= 2);
+    until("it is halted", || said("partition halted") >= 1);
+    let owner = partition_of(b"pay", 3);
+    assert_eq!(said(&format!("restored partition={owner}")), 0);
+    one.stop();
+}
+
 #[test]
 fn a_value_that_is_no_record_becomes_a_dead_letter_and_the_next_is_taken() {
     let house = House::with(1, AGENTS, POLICIES);
@@ -287,7 +363,7 @@ fn a_response_on_the_wrong_partition_is_forwarded_and_counted() {
         registered(&house, Kind::Response, Kind::Response.schema()),
         &response(&id, "cyd"),
     );
-    let right = quorate::wire::partition_of(id.as_bytes(), 3);
+    let right = partition_of(id.as_bytes(), 3);
     let appender = appender(&house);
     let (wrong, key) = ((right + 1) % 3, Some(id.as_bytes()));
     appender

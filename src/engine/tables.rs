@@ -176,6 +176,12 @@ impl Tables {
         policy::governing(in_force.filter_map(|versions| as_of(versions, pin)), domain)
     }
 
+    /// Every agent's last score, of all trust domains.
+    pub fn scores(&self) -> impl Iterator<Item = &Arc<TrustScore>> {
+        let of_domains = self.scores.values().flat_map(BTreeMap::values);
+        of_domains.filter_map(|versions| versions.last().map(|(_, score)| score))
+    }
+
     /// What an agent brings to a round in a domain under a policy, as of the round's pins.
     #[must_use]
     pub fn standing(&self, agent: &Agent, domain: &str, policy: &Policy, pins: Pins) -> Standing {

@@ -12,13 +12,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use quorate_core::ids::ProposalId;
+use quorate_core::ids::{Offset, ProposalId};
 use quorate_core::records::{Round, TrustScore};
+use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 
 use super::positions::{self, Committed, INPUTS};
 use super::{Error, Source, Stored};
-use crate::engine::Position;
+use crate::engine::{Position, Tables};
 use crate::telemetry::{Restored, Vitals};
 use crate::wire::{self, Codec};
 
@@ -197,7 +198,7 @@ impl<S: Source> Restore<'_, S> {
         &mut self,
         partition: i32,
         found: Option<Committed>,
-        scores: &[TrustScore],
+        scores: &[Arc<TrustScore>],
     ) -> Result<Reading, Stop> {
         let mut restored = Restored::default();
         // ORDER: as far as anything is appended, asked for after the positions. One thought dead
@@ -236,7 +237,7 @@ impl<S: Source> Restore<'_, S> {
         for score in scores {
             let domain = score.trust_domain.as_bytes();
             if wire::partition_of(domain, self.wanted.of) == partition {
-                self.steps.send(Step::Score(score.clone()))?;
+                self.steps.send(Step::Score(TrustScore::clone(score)))?;
             }
         }
         self.steps.send(Step::Positions(end))?;
@@ -308,20 +309,43 @@ impl<S: Source> Restore<'_, S> {
         steps.flush()
     }
 
-    /// Every score's last record, of all trust domains.
-    fn scores(&self) -> Result<Vec<TrustScore>, Error> {
+    /// Every score's last sound record, of all trust domains: what rounds are weighed by is what
+    /// results are folded into.
+    fn scores(&self) -> Result<Vec<Arc<TrustScore>>, Error> {
         let (start, end) = self.source.far_ends(Topic::Trust, 0)?;
-        let mut scores = BTreeMap::new();
-        self.source
-            .read_to(Topic::Trust, 0, start, end, &mut |stored| {
-                if let Some(value) = &stored.value {
-                    let decoded = self.wanted.codec.decode::<TrustScore>(value);
-                    let (score, _) = decoded.map_err(Error::codec("a trust score of ours"))?;
-                    scores.insert(stored.key, score);
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-        Ok(scores.into_values().collect())
+        let (mut table, mut unknown) = (Tables::default(), BTreeMap::new());
+        let each = &mut |stored: Stored| {
+            let (key, value) = (stored.key.as_deref(), stored.value.as_deref());
+            let time = stored.timestamp.unwrap_or_default();
+            let (codec, offset) = (&self.wanted.codec, Offset(stored.offset));
+            // What else is unsound is passed over, and said by whoever reads the tables.
+            match table.apply(codec, Topic::Trust, offset, time, key, value) {
+                Err(Reject::UnknownSchema) => drop(unknown.insert(stored.key, stored.offset)),
+                Err(_) => {}
+                Ok(()) => drop(unknown.remove(&stored.key)),
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        self.source.read_to(Topic::Trust, 0, start, end, each)?;
+        for (key, offset) in &unknown {
+            self.check_unknown(key.as_deref().unwrap_or_default(), *offset)?;
+        }
+        Ok(table.scores().map(Arc::clone).collect())
+    }
+
+    /// A score by a schema nobody recorded, a newer program's perhaps: whoever owns its trust
+    /// domain must not fold results into the one before it.
+    fn check_unknown(&self, key: &[u8], offset: i64) -> Result<(), Error> {
+        let domain = key.split(|&byte| byte == b':').next().unwrap_or_default();
+        let partition = wire::partition_of(domain, self.wanted.of);
+        if !self.wanted.partitions.contains_key(&partition) {
+            return Ok(());
+        }
+        let why = format!(
+            "trust at offset {offset}: its schema is not known; run `quorate schemas register` of \
+             the program that wrote it"
+        );
+        Err(Error::halted(partition, why))
     }
 
     /// Where to go on from, checked against what is there.
