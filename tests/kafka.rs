@@ -10,6 +10,7 @@ use rdkafka::producer::Producer as _;
 use serde_json::Value;
 
 use crate::observe::{LONG, hanging};
+use crate::registry::log_of;
 use crate::support::people::{people, prompt_policies};
 use crate::support::{House, parts, until};
 
@@ -141,9 +142,7 @@ fn a_person_ends_what_was_escalated() {
 fn a_result_moves_the_trust_that_the_next_round_weighs_with() {
     let house = House::with(3, AGENTS, POLICIES);
     let _processor = house.run();
-    let (id, before) = endorsed(&house, "LOW");
-    let who = ["report", "--proposal", &id, "--reporter", "ledger"];
-    house.ok(&[&who[..], &["--result", "wrong"]].concat());
+    let before = taught(&house);
     let scores = house.records("trust", None, EXPERTS.len());
     let score = scores
         .iter()
@@ -163,11 +162,12 @@ fn a_result_moves_the_trust_that_the_next_round_weighs_with() {
     );
 }
 
-/// A round that all three endorse, and that turns out wrong.
-fn taught(house: &House) {
-    let (id, _) = endorsed(house, "LOW");
+/// A round that all three endorse, and that turns out wrong; its outcome.
+fn taught(house: &House) -> Value {
+    let (id, outcome) = endorsed(house, "LOW");
     let who = ["report", "--proposal", &id, "--reporter", "ledger"];
     house.ok(&[&who[..], &["--result", "wrong"]].concat());
+    outcome
 }
 
 /// The first so many records of `acp.trust`, but those that cannot be read.
@@ -225,7 +225,7 @@ fn results_are_folded_into_the_scores_that_rounds_are_weighed_by() {
 fn a_score_of_an_unknown_schema_halts_the_partition_that_folds_into_it() {
     let house = House::with(3, AGENTS, POLICIES);
     misled(&house, "pay:ada", &framed(1_900_000_001, b"whatever"));
-    let log = std::env::temp_dir().join(format!("{}log", house.prefix));
+    let log = log_of(&house);
     let one = house.run_logged("one", "", &log);
     let said = |what: &str| {
         let text = std::fs::read_to_string(&log).unwrap();
