@@ -354,7 +354,7 @@ class Scenario:
             "agent_id": name,
             "verdict": rng.choice(["ENDORSE"] * 5 + ["CHALLENGE"] * 3 + ["ABSTAIN"]),
             "confidence": self.confidence(),
-            "reasoning": rng.choice(["why"] * 8 + ["why not", " ", ""]),
+            "reasoning": rng.choice(["why"] * 8 + ["why not", "\u2003\u0085", "\x1c", ""]),
             "evidence": ["seen"] * rng.choice([0, 0, 0, 1]),
         }
         if self.maybe(0.2):
@@ -447,6 +447,8 @@ class Scenario:
         for topic in ("responses", "proposals", "decisions"):
             self.append(topic)
         self.flush()
+        if self.wrong:
+            return
         if self.update is not None:
             self.send(Record("trust-updates", self.offset("trust-updates"), self.now), feed=True)
             self.flush()

@@ -84,6 +84,11 @@ def less(x, y):
     return x[1:] < y[1:]
 
 
+def is_blank(text):
+    """Whether a text is empty or white space; str.strip() takes U+001C to U+001F for that too."""
+    return re.fullmatch(r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*", text)
+
+
 def is_domain(text):
     """Whether a text is a domain as policies and agents may name it."""
     return not re.search(r"(^|\.)(\.|\Z)|[* \x00-\x1f\x7f]", text)

@@ -15,7 +15,7 @@ from .afterwards import DAY, Afterwards, needed
 from .avro import Malformed, UnknownSchema, encode, sha256
 from .early import overturned
 from .log import SCHEMA, Refused, decode, murmur2, tick_of
-from .numbers import BadNumber, admit
+from .numbers import BadNumber, admit, is_blank
 from .policy import governing
 from .tables import Tables
 
@@ -301,7 +301,7 @@ class Partition(Afterwards):
             raise Refused("unknown_proposal")
         number(response)
         agent = participant(round_.agents, response["agent_id"])
-        if response["verdict"] == "CHALLENGE" and not response["reasoning"].strip():
+        if response["verdict"] == "CHALLENGE" and is_blank(response["reasoning"]):
             raise Refused("reasoning_missing")
         if round_.state != "OPEN" or record.time > round_.deadline:
             raise Refused("forwarded_late" if record.forwarded else "round_closed")
