@@ -98,21 +98,15 @@ pub trait Log {
     fn commit(&mut self, read: &BTreeMap<i32, Committed>) -> Result<(), Error>;
 }
 
-/// Reads what is there: committed positions, and partitions from a place to an end or on and on.
-pub trait Source {
-    /// What was committed of each partition; none where nothing ever was.
-    ///
-    /// # Errors
-    /// [`Error::Halted`] if what is there is not of our making; [`Error::Log`].
-    fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error>;
-
+/// Reads what is there: partitions from a place to an end, or on and on.
+pub trait Reading {
     /// The first offset still there, and the one after the last committed record.
     ///
     /// # Errors
     /// [`Error::Log`].
     fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error>;
 
-    /// As [`Source::ends`], but with what others may yet commit before that end.
+    /// As [`Reading::ends`], but with what others may yet commit before that end.
     ///
     /// # Errors
     /// [`Error::Log`].
@@ -145,6 +139,15 @@ pub trait Source {
 
     /// The offset to read next, past what leaves no record; none before anything was read.
     fn position(&self, topic: Topic, partition: i32) -> Option<i64>;
+}
+
+/// What a member reads beside its share: what is there, and how far it was read.
+pub trait Source: Reading {
+    /// What was committed of each partition; none where nothing ever was.
+    ///
+    /// # Errors
+    /// [`Error::Halted`] if what is there is not of our making; [`Error::Log`].
+    fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error>;
 
     /// A record below the committed position, as the engine took it when it was read first; none
     /// if that cannot be told for now, and is to be asked again.

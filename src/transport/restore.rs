@@ -144,7 +144,7 @@ struct Restore<'a, S> {
 }
 
 /// A partition whose inputs are being read again.
-struct Reading {
+struct Reread {
     partition: i32,
     restored: Restored,
     /// The inputs still to be read.
@@ -199,7 +199,7 @@ impl<S: Source> Restore<'_, S> {
         partition: i32,
         found: Option<Committed>,
         scores: &[Arc<TrustScore>],
-    ) -> Result<Reading, Stop> {
+    ) -> Result<Reread, Stop> {
         let mut restored = Restored::default();
         // ORDER: as far as anything is appended, asked for after the positions. One thought dead
         // may have a transaction open in front of rounds that whoever came after it wrote.
@@ -241,7 +241,7 @@ impl<S: Source> Restore<'_, S> {
             }
         }
         self.steps.send(Step::Positions(end))?;
-        Ok(Reading {
+        Ok(Reread {
             partition,
             restored,
             left: inputs.into_iter().collect(),
@@ -251,7 +251,7 @@ impl<S: Source> Restore<'_, S> {
     }
 
     /// Reads a partition's inputs on; whether to their end, and not to where it has to wait.
-    fn go_on(&mut self, reading: &mut Reading) -> Result<bool, Stop> {
+    fn go_on(&mut self, reading: &mut Reread) -> Result<bool, Stop> {
         self.steps.partition = reading.partition;
         while let Some(&(topic, position)) = reading.left.front() {
             reading.from = self.inputs(topic, position, reading)?;
@@ -287,7 +287,7 @@ impl<S: Source> Restore<'_, S> {
     }
 
     /// What lies further back, while the partition is live already.
-    fn index(&mut self, reading: &Reading) -> Result<(), Stop> {
+    fn index(&mut self, reading: &Reread) -> Result<(), Stop> {
         let (partition, Some((start, low))) = (reading.partition, reading.unindexed) else {
             return Ok(());
         };
@@ -368,7 +368,7 @@ impl<S: Source> Restore<'_, S> {
         &mut self,
         topic: Topic,
         position: Position,
-        reading: &mut Reading,
+        reading: &mut Reread,
     ) -> Result<Option<i64>, Stop> {
         let (partition, low) = (reading.partition, position.low.0);
         let (source, steps, restored) = (self.source, &mut self.steps, &mut reading.restored);

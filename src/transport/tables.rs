@@ -190,7 +190,7 @@ mod tests {
 
     use quorate_core::ids::Timestamp;
 
-    use super::super::Committed;
+    use super::super::{Committed, Reading};
     use super::*;
 
     /// A table of agents that grows; the others stay empty.
@@ -218,11 +218,7 @@ mod tests {
         }
     }
 
-    impl Source for Shelf {
-        fn committed(&self, _: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
-            Ok(BTreeMap::new())
-        }
-
+    impl Reading for Shelf {
         fn ends(&self, topic: Topic, _: i32) -> Result<(i64, i64), Error> {
             let rows = self
                 .rows
@@ -269,6 +265,12 @@ mod tests {
 
         fn position(&self, _: Topic, _: i32) -> Option<i64> {
             None
+        }
+    }
+
+    impl Source for Shelf {
+        fn committed(&self, _: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
+            Ok(BTreeMap::new())
         }
 
         fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error> {

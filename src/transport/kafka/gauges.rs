@@ -13,6 +13,7 @@ use quorate_core::topic::Topic;
 
 use super::{Connection, Error, Gauge, Reader, Start};
 use crate::telemetry::Vitals;
+use crate::transport::Reading as _;
 
 /// How long to wait before measuring again.
 const PAUSE: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ use rdkafka::error::KafkaError;
 use super::connection::PATIENCE;
 use super::topics::present;
 use super::{Connection, Error, Reader};
+use crate::transport::Reading as _;
 
 /// A cluster as it tells of itself.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use super::connection::{PATIENCE, is_passing, note};
 use super::{Connection, Error};
 use crate::engine::{CONTROL_HEADER, Headers, ORIGIN_HEADER};
-use crate::transport::{Start, Stored};
+use crate::transport::{Reading, Start, Stored};
 use crate::wire::check_traceparent;
 
 /// How long a single look for records takes.
@@ -191,12 +191,32 @@ impl Reader {
             .map_err(Error::kafka(format!("ask for the end of `{name}`")))
     }
 
-    /// As [`Reader::ends`], but the end is the one after the last record appended, whether that is
-    /// committed or not: the high watermark.
+    /// Reads a partition from a place up to an offset, exclusive.
     ///
     /// # Errors
-    /// [`Error::Log`] if no broker answers.
-    pub(super) fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+    /// [`Error::TimedOut`] if nothing came for a while although the end is not reached: somebody's
+    /// transaction is open for too long. [`Error::Log`] or what `each` says.
+    pub fn read_to(
+        &self,
+        topic: Topic,
+        partition: i32,
+        from: i64,
+        end: i64,
+        mut each: impl FnMut(Stored) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        Reading::read_to(self, topic, partition, from, end, &mut |stored| {
+            each(stored).map(ControlFlow::Continue)
+        })
+    }
+}
+
+impl Reading for Reader {
+    fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        Self::ends(self, topic, partition)
+    }
+
+    // The end is the high watermark.
+    fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
         let name = self.connection.topic(topic);
         let far = match self.far.get() {
             Some(far) => far,
@@ -212,43 +232,13 @@ impl Reader {
             .map_err(Error::kafka(format!("ask for the far end of `{name}`")))
     }
 
-    /// The offset to read next; none before anything was read.
-    pub(super) fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
-        let name = self.connection.topic(topic);
-        let positions = self.consumer.position().ok()?;
-        positions
-            .find_partition(&name, partition)?
-            .offset()
-            .to_raw()
-            .filter(|offset| *offset >= 0)
-    }
-
-    /// Reads a partition from a place up to an offset, exclusive.
-    ///
-    /// # Errors
-    /// [`Error::TimedOut`] if nothing came for a while although the end is not reached: somebody's
-    /// transaction is open for too long. [`Error::Log`] or what `each` says.
-    pub fn read_to(
+    fn read_to(
         &self,
         topic: Topic,
         partition: i32,
         from: i64,
         end: i64,
-        mut each: impl FnMut(Stored) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.read_while(topic, partition, from, end, |stored| {
-            each(stored).map(ControlFlow::Continue)
-        })
-    }
-
-    /// As [`Reader::read_to`], until `each` has enough.
-    pub(super) fn read_while(
-        &self,
-        topic: Topic,
-        partition: i32,
-        from: i64,
-        end: i64,
-        mut each: impl FnMut(Stored) -> Result<ControlFlow<()>, Error>,
+        each: &mut dyn FnMut(Stored) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
         let mut position = from;
         let mut moved = Instant::now();
@@ -294,6 +284,24 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    fn go_to(&self, places: &[(Topic, i32, Start)]) -> Result<(), Error> {
+        Self::go_to(self, places)
+    }
+
+    fn next(&self, timeout: Duration) -> Result<Option<Stored>, Error> {
+        Self::next(self, timeout)
+    }
+
+    fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
+        let name = self.connection.topic(topic);
+        let positions = self.consumer.position().ok()?;
+        positions
+            .find_partition(&name, partition)?
+            .offset()
+            .to_raw()
+            .filter(|offset| *offset >= 0)
     }
 }
 

@@ -18,6 +18,7 @@ use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use super::connection::PATIENCE;
 use super::lookup::Lookup;
 use super::{Connection, Error, Reader, Stored};
+use crate::transport::Reading as _;
 use crate::wire::Codec;
 
 /// How far leaders' clocks may be apart: a dead letter may seem that much older than its record.

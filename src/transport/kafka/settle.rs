@@ -27,6 +27,7 @@ use super::connection::PATIENCE;
 use super::read::Quiet;
 use super::transaction::Written;
 use super::{Connection, Error, Gauge, Reader, partitions};
+use crate::transport::Reading;
 use crate::wire;
 
 /// What became of a transaction in one partition.
@@ -132,11 +133,11 @@ impl Look {
             });
         };
         let mut found = false;
-        self.reader
-            .read_while(topic, partition, last, last + 1, |_| {
-                found = true;
-                Ok(ControlFlow::Break(()))
-            })?;
+        let mut each = |_| {
+            found = true;
+            Ok(ControlFlow::Break(()))
+        };
+        Reading::read_to(&self.reader, topic, partition, last, last + 1, &mut each)?;
         Ok(if found {
             Seen::Committed
         } else {

@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use super::connection::PATIENCE;
 use super::refused::Refused;
 use super::{Connection, Error, Reader};
-use crate::transport::{Committed, INPUTS, Source, Start, Stored, positions};
+use crate::transport::{Committed, INPUTS, Reading, Source, Start, Stored, positions};
 
 /// A reader with the group's positions at hand, and what was refused.
 pub(super) struct Side {
@@ -21,21 +21,7 @@ pub(super) struct Side {
     pub(super) refused: Refused,
 }
 
-impl Source for Side {
-    fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
-        let mut list = TopicPartitionList::new();
-        for &partition in partitions {
-            for topic in INPUTS {
-                list.add_partition(&self.connection.topic(topic), partition);
-            }
-        }
-        // Stable offsets only: it waits while a predecessor's transaction holds some.
-        let answer = self.reader.consumer().committed_offsets(list, PATIENCE * 2);
-        let answer = answer.map_err(Error::kafka("ask for committed positions"))?;
-        let of = |&partition: &i32| Ok((partition, self.of(&answer, partition)?));
-        partitions.iter().map(of).collect()
-    }
-
+impl Reading for Side {
     fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
         self.reader.ends(topic, partition)
     }
@@ -52,7 +38,7 @@ impl Source for Side {
         end: i64,
         each: &mut dyn FnMut(Stored) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
-        self.reader.read_while(topic, partition, from, end, each)
+        Reading::read_to(&self.reader, topic, partition, from, end, each)
     }
 
     fn go_to(&self, places: &[(Topic, i32, Start)]) -> Result<(), Error> {
@@ -65,6 +51,22 @@ impl Source for Side {
 
     fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
         self.reader.position(topic, partition)
+    }
+}
+
+impl Source for Side {
+    fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
+        let mut list = TopicPartitionList::new();
+        for &partition in partitions {
+            for topic in INPUTS {
+                list.add_partition(&self.connection.topic(topic), partition);
+            }
+        }
+        // Stable offsets only: it waits while a predecessor's transaction holds some.
+        let answer = self.reader.consumer().committed_offsets(list, PATIENCE * 2);
+        let answer = answer.map_err(Error::kafka("ask for committed positions"))?;
+        let of = |&partition: &i32| Ok((partition, self.of(&answer, partition)?));
+        partitions.iter().map(of).collect()
     }
 
     fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error> {
