@@ -6,6 +6,7 @@
 //! decides anything.
 
 mod error;
+mod handle;
 pub mod kafka;
 mod member;
 mod positions;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use quorate_core::topic::Topic;
 
 pub use error::Error;
+pub use handle::{Appended, Handle};
 pub use positions::{Committed, INPUTS};
 pub use processor::Settings;
 pub use stored::{Start, Stored};

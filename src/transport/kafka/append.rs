@@ -17,27 +17,12 @@ use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::connection::{PATIENCE, note};
-use super::{Connection, Error, read};
+use super::{Appended, Connection, Error, read};
 use crate::clock::{Clock, System};
 use crate::telemetry::Ahead;
 
 /// How long to wait before looking again whether the brokers have answered.
 const LOOK: Duration = Duration::from_micros(500);
-
-/// Where a record came to lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// Its topic's full name.
-    pub topic: String,
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-    /// When its leader appended it, if that stamped it.
-    pub timestamp: Option<Timestamp>,
-    /// How far its leader's clock is ahead of this machine's, if that stamped it.
-    pub ahead: Option<Ahead>,
-}
 
 /// A producer for records outside transactions.
 pub struct Appender {

@@ -9,6 +9,7 @@ mod append;
 mod attempts;
 mod compare;
 mod connection;
+mod edge;
 mod error;
 mod gauges;
 mod group;
@@ -35,9 +36,10 @@ use std::thread;
 
 use tokio::runtime::Handle;
 
-pub use append::{Appended, Appender};
+pub use append::Appender;
 pub use compare::{Compared, Difference, compare};
 pub use connection::Connection;
+pub use edge::Edge;
 pub use inspect::{Broker, Cluster, Ends, Gauge};
 pub use offsets::{Kept, Places, Positions};
 pub use plan::{Planned, Setting, Step, plan};
@@ -47,7 +49,7 @@ pub use schemas::{Registered, Schemas, entries, register};
 pub use topics::{Change, Layout, TRUST_LAG, apply, partitions};
 
 use super::processor::Processor;
-pub use super::{Error, Settings, Start, Stored};
+pub use super::{Appended, Error, Settings, Start, Stored};
 use attempts::Book;
 use log::{Group, Membership};
 use lookup::Lookup;

@@ -1,0 +1,50 @@
+//! The edge of a log: whoever takes part, or looks on, without being a processor.
+
+use std::sync::Arc;
+
+use quorate_core::ids::Timestamp;
+
+use super::{Entry, Error, Reading};
+use crate::telemetry::Ahead;
+use crate::wire::Codec;
+
+/// The edge of a log: whoever takes part, or looks on, without being a processor.
+pub trait Handle: Send + Sync {
+    /// How many partitions the topics routed by proposal have.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if a topic is missing or they do not agree; [`Error::Log`].
+    fn partitions(&self) -> Result<i32, Error>;
+
+    /// What reads and writes records.
+    fn codec(&self) -> &Arc<Codec>;
+
+    /// Appends records, each in itself, and waits until they are there; where they came to lie, in
+    /// whatever order.
+    ///
+    /// # Errors
+    /// [`Error::Log`] for the first record that did not arrive, [`Error::TimedOut`]; others may be
+    /// there all the same.
+    fn append(&self, entries: &[Entry<'_>]) -> Result<Vec<Appended>, Error>;
+
+    /// A way to read what is there.
+    ///
+    /// # Errors
+    /// [`Error::Log`] if there is none to be had.
+    fn reader(&self) -> Result<Box<dyn Reading + Send>, Error>;
+}
+
+/// Where a record came to lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its topic's full name.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// When its leader appended it, if that stamped it.
+    pub timestamp: Option<Timestamp>,
+    /// How far its leader's clock is ahead of this machine's, if that stamped it.
+    pub ahead: Option<Ahead>,
+}
