@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -13,9 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::Output;
 use crate::config::{Config, Given, Secret};
-use crate::transport::kafka::{
-    Appended, Appender, Connection, Reader, Registry, Schemas, partitions,
-};
+use crate::transport::kafka::{Connection, Edge, Registry};
+use crate::transport::{Appended, Entry, Handle, Stored};
 use crate::wire::{self, Codec, Record, TraceError, check_traceparent};
 
 /// Secret of the Kafka connection.
@@ -71,26 +70,26 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// Somebody who appends to the log and reads its tables.
 pub(super) struct Client {
-    connection: Connection,
-    codec: Arc<Codec>,
+    handle: Box<dyn Handle>,
 }
 
 impl Client {
     /// Connects, and reads which schemas are registered.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
-        let connection = connection(config)?;
-        let codec = Arc::clone(Schemas::load(&connection)?.codec());
-        Ok(Self { connection, codec })
+        let edge = Edge::open(&connection(config)?)?;
+        Ok(Self {
+            handle: Box::new(edge),
+        })
     }
 
-    /// The cluster.
-    pub(super) const fn connection(&self) -> &Connection {
-        &self.connection
+    /// The log.
+    pub(super) fn handle(&self) -> &dyn Handle {
+        self.handle.as_ref()
     }
 
     /// What reads and writes records.
     pub(super) fn codec(&self) -> &Codec {
-        &self.codec
+        self.handle.codec()
     }
 
     /// Appends records of one kind where their keys belong, and waits until they are there.
@@ -109,16 +108,40 @@ impl Client {
         let partitions = if topic.is_table() {
             1
         } else {
-            partitions(&self.connection)?
+            self.handle.partitions()?
         };
-        let appender = Appender::open(&self.connection)?;
-        for (key, record) in records {
-            let value = self.codec.encode(record)?;
-            let key = key.as_bytes();
-            let partition = wire::partition_of(key, partitions);
-            appender.append(topic, partition, Some(key), Some(&value), trace.as_slice())?;
-        }
-        Ok(appender.settle()?)
+        let encoded = records
+            .iter()
+            .map(|(_, record)| self.codec().encode(record));
+        let values = encoded.collect::<Result<Vec<_>, _>>()?;
+        let entries: Vec<_> = records
+            .iter()
+            .zip(&values)
+            .map(|((key, _), value)| Entry {
+                topic,
+                partition: wire::partition_of(key.as_bytes(), partitions),
+                key: Some(key.as_bytes()),
+                value: Some(value),
+                headers: trace.as_slice(),
+            })
+            .collect();
+        Ok(self.handle.append(&entries)?)
+    }
+
+    /// Reads what a partition has now, oldest first.
+    pub(super) fn scan(
+        &self,
+        topic: Topic,
+        partition: i32,
+        mut each: impl FnMut(Stored),
+    ) -> anyhow::Result<()> {
+        let reader = self.handle.reader()?;
+        let (start, end) = reader.ends(topic, partition)?;
+        reader.read_to(topic, partition, start, end, &mut |stored| {
+            each(stored);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(())
     }
 
     /// The last record of every key of a table.
@@ -126,16 +149,13 @@ impl Client {
     where
         T: Record + DeserializeOwned,
     {
-        let reader = Reader::open(&self.connection)?;
-        let (start, end) = reader.ends(topic, 0)?;
         let mut latest = BTreeMap::new();
-        reader.read_to(topic, 0, start, end, |stored| {
+        self.scan(topic, 0, |stored| {
             if let (Some(key), Some(value)) = (stored.key, stored.value)
-                && let Ok((record, _)) = self.codec.decode::<T>(&value)
+                && let Ok((record, _)) = self.codec().decode::<T>(&value)
             {
                 latest.insert(key, record);
             }
-            Ok(())
         })?;
         Ok(latest)
     }

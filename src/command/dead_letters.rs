@@ -1,5 +1,7 @@
 //! `quorate dead-letters`: what was refused, why, and what it said.
 
+use std::ops::ControlFlow;
+
 use anyhow::Context as _;
 use clap::Subcommand;
 use quorate_core::records::DeadLetter;
@@ -10,9 +12,8 @@ use serde_json::Value;
 
 use super::Output;
 use super::client::Client;
-use super::on_log::{Entry, decoded, harmless, scan, time};
+use super::on_log::{Entry, decoded, harmless, time};
 use crate::config::Config;
-use crate::transport::kafka::{Reader, partitions};
 use crate::wire::{self, Codec, Kind};
 
 /// What to do with the dead letters.
@@ -81,9 +82,9 @@ fn code(text: &str) -> Result<Reject, String> {
 
 fn list(client: &Client, reason: Option<Reject>, output: Output) -> anyhow::Result<()> {
     let mut letters = Vec::new();
-    for partition in 0..partitions(client.connection())? {
-        scan(client, Topic::DeadLetters, partition, |stored| {
-            let entry = Entry::of(client.codec(), stored);
+    for partition in 0..client.handle().partitions()? {
+        client.scan(Topic::DeadLetters, partition, |stored| {
+            let entry = Entry::of(client.codec(), &stored);
             letters.extend(entry.filter(|entry| {
                 let said = entry.record.pointer("/reason");
                 reason.is_none_or(|reason| said.is_some_and(|said| said == reason.code()))
@@ -102,16 +103,17 @@ fn list(client: &Client, reason: Option<Reject>, output: Output) -> anyhow::Resu
 
 fn open(client: &Client, partition: i32, offset: i64) -> anyhow::Result<Opened> {
     let none = || format!("there is no dead letter at {partition}@{offset}");
-    let reader = Reader::open(client.connection())?;
-    let count = partitions(client.connection())?;
+    let reader = client.handle().reader()?;
+    let count = client.handle().partitions()?;
     anyhow::ensure!((0..count).contains(&partition), none());
-    let (start, end) = reader.ends(Topic::DeadLetters, partition)?;
+    let topic = Topic::DeadLetters;
+    let (start, end) = reader.ends(topic, partition)?;
     anyhow::ensure!((start..end).contains(&offset), none());
     let mut found = None;
     let after = offset.saturating_add(1);
-    reader.read_to(Topic::DeadLetters, partition, offset, after, |stored| {
+    reader.read_to(topic, partition, offset, after, &mut |stored| {
         found = stored.value;
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     let (letter, _) = client
         .codec()

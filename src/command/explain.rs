@@ -8,10 +8,9 @@ use quorate_core::topic::Topic;
 
 use super::Output;
 use super::client::Client;
-use super::on_log::{scan, time};
+use super::on_log::time;
 use super::resolve;
 use crate::config::Config;
-use crate::transport::kafka::partitions;
 use crate::wire;
 
 /// Which round.
@@ -48,10 +47,10 @@ impl Explain {
 
 /// A round's outcomes, first to last.
 fn outcomes(client: &Client, id: &str) -> anyhow::Result<Vec<Outcome>> {
-    let count = partitions(client.connection())?;
+    let count = client.handle().partitions()?;
     let partition = wire::partition_of(id.as_bytes(), count);
     let mut outcomes = Vec::new();
-    scan(client, Topic::Outcomes, partition, |stored| {
+    client.scan(Topic::Outcomes, partition, |stored| {
         if stored.key.as_deref() != Some(id.as_bytes()) {
             return;
         }

@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 use super::Output;
 use super::client::Client;
 use crate::engine::Tables;
-use crate::transport::kafka::Reader;
 use crate::wire::{self, Record};
 
 /// A sound record of a table.
@@ -32,11 +31,9 @@ where
     T: Record + DeserializeOwned,
 {
     let (topic, codec) = (T::KIND.topic(), client.codec());
-    let reader = Reader::open(client.connection())?;
-    let (start, end) = reader.ends(topic, 0)?;
     let mut tables = Tables::default();
     let mut history = BTreeMap::<String, Vec<_>>::new();
-    reader.read_to(topic, 0, start, end, |stored| {
+    client.scan(topic, 0, |stored| {
         let (key, value) = (stored.key.as_deref(), stored.value.as_deref());
         let offset = Offset(stored.offset);
         let time = stored.timestamp.unwrap_or_default();
@@ -52,7 +49,6 @@ where
                 record,
             });
         }
-        Ok(())
     })?;
     Ok(history)
 }

@@ -1,14 +1,12 @@
-//! Records as they lie on the log, whatever their kind: read, placed, and shown.
+//! Records as they lie on the log, whatever their kind: placed and shown.
 //!
 //! What agents wrote is escaped in lines for people. JSON keeps it as it is.
 
 use quorate_core::ids::{Offset, Timestamp};
-use quorate_core::topic::Topic;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::client::Client;
-use crate::transport::kafka::{Reader, Stored};
+use crate::transport::Stored;
 use crate::wire::{Codec, Error, Kind};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -67,22 +65,6 @@ impl Entry {
 /// A value as JSON by the schema it was written with.
 pub(super) fn decoded(kind: Kind, codec: &Codec, value: &[u8]) -> Result<Value, Error> {
     Ok(serde_json::from_str(&kind.to_json(codec, value)?).unwrap_or_default())
-}
-
-/// Reads what a partition has now, oldest first.
-pub(super) fn scan(
-    client: &Client,
-    topic: Topic,
-    partition: i32,
-    mut each: impl FnMut(&Stored),
-) -> anyhow::Result<()> {
-    let reader = Reader::open(client.connection())?;
-    let (start, end) = reader.ends(topic, partition)?;
-    reader.read_to(topic, partition, start, end, |stored| {
-        each(&stored);
-        Ok(())
-    })?;
-    Ok(())
 }
 
 /// What of a record of a kind a line shows, as JSON pointers.

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::Output;
 use super::client::Client;
-use super::on_log::{Entry, decoded, scan};
+use super::on_log::{Entry, decoded};
 use crate::config::Config;
-use crate::transport::kafka::{Stored, partitions};
+use crate::transport::Stored;
 use crate::wire::{self, Codec, Kind};
 
 /// The topics by a round's own key, but its state, in the order things happen.
@@ -72,12 +72,12 @@ impl Show {
 
 fn gather(client: &Client, id: String) -> anyhow::Result<Shown> {
     let (codec, key) = (client.codec(), Some(id.as_bytes()));
-    let count = partitions(client.connection())?;
+    let count = client.handle().partitions()?;
     let partition = wire::partition_of(id.as_bytes(), count);
     let mut last = None;
-    scan(client, Topic::Rounds, partition, |stored| {
+    client.scan(Topic::Rounds, partition, |stored| {
         if stored.key.as_deref() == key {
-            last = Some(stored.clone());
+            last = Some(stored);
         }
     })?;
     // A round without a value is a forgotten one.
@@ -85,19 +85,19 @@ fn gather(client: &Client, id: String) -> anyhow::Result<Shown> {
     let state = last.as_ref().and_then(|stored| round(codec, stored));
     let mut records = Vec::new();
     for topic in KEYED {
-        scan(client, topic, partition, |stored| {
+        client.scan(topic, partition, |stored| {
             let of_round = stored.key.as_deref() == key;
             let state = state.as_ref();
-            if of_round || state.is_some_and(|round| orders(codec, stored, round)) {
-                records.extend(Entry::of(codec, stored));
+            if of_round || state.is_some_and(|round| orders(codec, &stored, round)) {
+                records.extend(Entry::of(codec, &stored));
             }
         })?;
     }
     // What lay on a partition that was not its own may have been refused there.
     for partition in 0..count {
-        scan(client, Topic::DeadLetters, partition, |stored| {
-            if stored.key.as_deref() == key || names(codec, stored, &id) {
-                records.extend(Entry::of(codec, stored));
+        client.scan(Topic::DeadLetters, partition, |stored| {
+            if stored.key.as_deref() == key || names(codec, &stored, &id) {
+                records.extend(Entry::of(codec, &stored));
             }
         })?;
     }

@@ -21,7 +21,7 @@ use super::client::{self, Client};
 use super::in_force::{Placed, history, in_force};
 use crate::config::Config;
 use crate::engine::CONTROL_HEADER;
-use crate::transport::kafka::{Appended, Appender, partitions};
+use crate::transport::{Appended, Entry};
 use crate::wire::{Record, seal_policy};
 
 /// How often an order is given to a partition whose leader's clock is behind that of the table's.
@@ -256,14 +256,18 @@ where
 fn tell(client: &Client, control: &Control, since: Timestamp) -> anyhow::Result<Vec<Appended>> {
     let value = client.codec().encode(control)?;
     let headers = [(CONTROL_HEADER, &b"1"[..])];
-    let appender = Appender::open(client.connection())?;
-    let order = |partitions: &[i32]| {
-        for &partition in partitions {
-            appender.append(Topic::Responses, partition, None, Some(&value), &headers)?;
-        }
-        Ok(appender.settle()?)
+    let entry = |&partition: &i32| Entry {
+        topic: Topic::Responses,
+        partition,
+        key: None,
+        value: Some(&value),
+        headers: &headers,
     };
-    let all = (0..partitions(client.connection())?).collect();
+    let order = |partitions: &[i32]| {
+        let entries: Vec<_> = partitions.iter().map(entry).collect();
+        Ok(client.handle().append(&entries)?)
+    };
+    let all = (0..client.handle().partitions()?).collect();
     tell_in_time(all, since, order, thread::sleep)
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,10 @@ use quorate_core::records::{DeadLetter, DecisionPackage, Outcome, Proposal, Trus
 use quorate_core::topic::Topic;
 use serde_json::{Value, json};
 
-use super::{Output, client};
+use super::Output;
+use super::client::Client;
 use crate::config::Config;
-use crate::transport::kafka::{Reader, Schemas, Start, Stored, partitions};
+use crate::transport::{Reading, Start, Stored};
 use crate::wire::{Codec, Error, json as text};
 
 /// Nothing came in time.
@@ -79,15 +81,15 @@ impl Watch {
     }
 
     fn watch(&self, config: &Config) -> anyhow::Result<ExitCode> {
-        let connection = client::connection(config)?;
-        let schemas = Schemas::load(&connection)?;
-        let reader = Reader::open(&connection)?;
+        let client = Client::open(config)?;
+        let (handle, codec) = (client.handle(), client.codec());
+        let reader = handle.reader()?;
         let start = if self.from_beginning {
             Start::Beginning
         } else {
             Start::End
         };
-        let count = partitions(&connection)?;
+        let count = handle.partitions()?;
         let mut places = Vec::new();
         for watched in Watched::value_variants() {
             let unasked = self.topics.is_empty() && *watched != Watched::Proposals;
@@ -101,22 +103,22 @@ impl Watch {
             for (topic, partition, _) in places {
                 let (start, end) = reader.ends(topic, partition)?;
                 let mut shown = Ok(true);
-                reader.read_to(topic, partition, start, end, |stored| {
+                reader.read_to(topic, partition, start, end, &mut |stored| {
                     if shown.is_ok() {
-                        shown = self.show(schemas.codec(), &stored);
+                        shown = self.show(codec, &stored);
                     }
-                    Ok(())
+                    Ok(ControlFlow::Continue(()))
                 })?;
                 shown?;
             }
             return Ok(ExitCode::SUCCESS);
         }
         reader.go_to(&places)?;
-        self.follow(&reader, schemas.codec())
+        self.follow(reader.as_ref(), codec)
     }
 
     /// Shows what comes, until there is enough of it or time is up.
-    fn follow(&self, reader: &Reader, codec: &Codec) -> anyhow::Result<ExitCode> {
+    fn follow(&self, reader: &dyn Reading, codec: &Codec) -> anyhow::Result<ExitCode> {
         let span = self.timeout.map(Duration::try_from_secs_f64).transpose();
         let until = span.context("`--timeout` is not a span")?;
         let until = until.map(|span| Instant::now() + span);
