@@ -47,6 +47,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("sha2", "src/wire/"),
     ("murmur2", "src/wire/"),
     ("rdkafka", "src/transport/kafka/"),
+    ("rusqlite", "src/transport/blackboard/"),
     ("schema_registry_converter", "src/transport/kafka/"),
     ("clap", "src/command/"),
     ("axum", "src/gateway/"),

@@ -41,7 +41,8 @@ pub enum Fault {
     LossUnseen = 15,
     /// Rounds that have closed are kept for seconds where it should be days.
     ForgottenEarly = 16,
-    /// Each start takes a transactional id of its own, and offsets are committed as by a stranger.
+    /// Each start takes a transactional id of its own, and offsets are committed as by a stranger;
+    /// on a blackboard, nobody asks whose partitions they are.
     FencingOff = 20,
     /// A producer is kept after a commit that may have been asked for twice.
     ProducerKept = 21,

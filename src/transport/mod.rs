@@ -5,6 +5,7 @@
 //! whatever the log is (engines, restoring, ticks, when to commit) is in `member`; nothing here
 //! decides anything.
 
+pub mod blackboard;
 mod error;
 mod handle;
 pub mod kafka;

@@ -1,0 +1,218 @@
+//! Reads the file: partitions from a place to an end, or on and on, and what was committed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use quorate_core::ids::Timestamp;
+use quorate_core::records::Pins;
+use quorate_core::topic::Topic;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::feed::Feed;
+use super::file::{Blackboard, next, sql};
+use crate::engine::{CONTROL_HEADER, ORIGIN_HEADER};
+use crate::transport::{Committed, Error, INPUTS, Reading, Source, Start, Stored, positions};
+use crate::wire::check_traceparent;
+
+/// Most records read at a time.
+const PAGE: usize = 256;
+/// Bytes at which a page is full, however few its records.
+const FULL: usize = 1024 * 1024;
+/// How long to sleep before looking again.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Somebody who reads the file.
+pub struct Reader {
+    file: Connection,
+    feed: RefCell<Feed>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// A reader of a blackboard.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub fn open(board: &Blackboard) -> Result<Self, Error> {
+        Ok(Self {
+            file: board.reader()?,
+            feed: RefCell::default(),
+        })
+    }
+
+    fn committed_at(&self, topic: Topic, partition: i32) -> Result<Option<(i64, String)>, Error> {
+        let asked = "SELECT next, metadata FROM positions WHERE topic = ?1 AND partition = ?2";
+        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let mut asked = self
+            .file
+            .prepare_cached(asked)
+            .map_err(sql("ask for positions"))?;
+        let found = asked.query_row(params![topic.name(), partition], row);
+        found.optional().map_err(sql("ask for positions"))
+    }
+}
+
+/// The records of a partition from an offset on, at most a page of them.
+pub(super) fn page(
+    file: &Connection,
+    topic: Topic,
+    partition: i32,
+    from: i64,
+) -> Result<Vec<(i64, Stored)>, Error> {
+    let read = || -> rusqlite::Result<Vec<(i64, Stored)>> {
+        let mut rows = file.prepare_cached(
+            r#"SELECT id, "offset", time, key, value, headers FROM records
+            WHERE topic = ?1 AND partition = ?2 AND "offset" >= ?3
+            ORDER BY "offset""#,
+        )?;
+        let mut rows = rows.query(params![topic.name(), partition, from])?;
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while page.len() < PAGE
+            && bytes < FULL
+            && let Some(row) = rows.next()?
+        {
+            let stored = stored(topic, partition, row)?;
+            bytes += stored.value.as_ref().map_or(0, Vec::len);
+            page.push((row.get(0)?, stored));
+        }
+        Ok(page)
+    };
+    read().map_err(sql("read records"))
+}
+
+fn stored(topic: Topic, partition: i32, row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let headers: Option<String> = row.get(5)?;
+    let headers = headers.and_then(|text| serde_json::from_str(&text).ok());
+    let headers: serde_json::Map<String, serde_json::Value> = headers.unwrap_or_default();
+    let traceparent = headers.get("traceparent").and_then(|text| text.as_str());
+    let sound = traceparent.filter(|text| check_traceparent(text).is_ok());
+    Ok(Stored {
+        topic,
+        partition,
+        offset: row.get(1)?,
+        timestamp: Some(Timestamp(row.get(2)?)),
+        key: row.get(3)?,
+        value: row.get(4)?,
+        control: headers.contains_key(CONTROL_HEADER),
+        forwarded: headers.contains_key(ORIGIN_HEADER),
+        traceparent: sound.map(str::to_owned),
+    })
+}
+
+/// A number that is another one whenever somebody else has changed the file.
+pub(super) fn version(file: &Connection) -> Result<i64, Error> {
+    let asked = file.prepare_cached("PRAGMA data_version");
+    asked
+        .and_then(|mut asked| asked.query_row([], |row| row.get(0)))
+        .map_err(sql("look for news"))
+}
+
+impl Reading for Reader {
+    fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        let asking = || sql("ask for the ends");
+        let end = next(&self.file, topic, partition).map_err(asking())?;
+        let first = r#"SELECT "offset" FROM records WHERE topic = ?1 AND partition = ?2
+            ORDER BY "offset" LIMIT 1"#;
+        let mut first = self.file.prepare_cached(first).map_err(asking())?;
+        let first = first.query_row(params![topic.name(), partition], |row| row.get(0));
+        let first = first.optional().map_err(asking())?.unwrap_or(end);
+        // What came since the end was asked for is not before it.
+        Ok((first.min(end), end))
+    }
+
+    fn far_ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        self.ends(topic, partition)
+    }
+
+    fn read_to(
+        &self,
+        topic: Topic,
+        partition: i32,
+        from: i64,
+        end: i64,
+        each: &mut dyn FnMut(Stored) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(), Error> {
+        let mut from = from;
+        while from < end {
+            let page = page(&self.file, topic, partition, from)?;
+            let Some((_, last)) = page.last() else {
+                return Ok(());
+            };
+            from = last.offset + 1;
+            for (_, stored) in page {
+                if stored.offset >= end || each(stored)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn go_to(&self, places: &[(Topic, i32, Start)]) -> Result<(), Error> {
+        let mut feed = Feed::default();
+        for &(topic, partition, start) in places {
+            let offset = match start {
+                Start::Beginning => 0,
+                Start::End => self.ends(topic, partition)?.1,
+                Start::At(offset) => offset,
+            };
+            feed.go_to(partition, topic, offset);
+        }
+        *self.feed.borrow_mut() = feed;
+        Ok(())
+    }
+
+    fn next(&self, timeout: Duration) -> Result<Option<Stored>, Error> {
+        let until = (!timeout.is_zero()).then(|| Instant::now() + timeout);
+        loop {
+            if let Some(stored) = self.feed.borrow_mut().next(&self.file)? {
+                return Ok(Some(stored));
+            }
+            if until.is_none_or(|until| Instant::now() >= until) {
+                return Ok(None);
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
+        self.feed.borrow().position(partition, topic)
+    }
+}
+
+impl Source for Reader {
+    fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
+        let of = |&partition: &i32| {
+            let mut committed = Committed {
+                positions: BTreeMap::new(),
+                pins: Pins::NONE,
+            };
+            for topic in INPUTS {
+                let Some((next, metadata)) = self.committed_at(topic, partition)? else {
+                    continue;
+                };
+                let (position, pins) = positions::read(next, &metadata).ok_or_else(|| {
+                    let why = format!("the position of {topic} is not of our making: {metadata}");
+                    Error::halted(partition, why)
+                })?;
+                committed.positions.insert(topic, position);
+                committed.pins = pins;
+            }
+            let found = !committed.positions.is_empty();
+            Ok((partition, found.then_some(committed)))
+        };
+        partitions.iter().map(of).collect()
+    }
+
+    fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error> {
+        Ok(Some(stored))
+    }
+}
