@@ -22,6 +22,8 @@ const PASSED_ON: &str = "kafka";
 /// Every option; what each means is said in `config/quorate.toml`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
+    /// File that is the log instead of Kafka; empty: Kafka.
+    pub blackboard: String,
     /// Brokers to start from.
     pub bootstrap: String,
     /// Base URL of the schema registry.

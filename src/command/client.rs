@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::Output;
 use crate::config::{Config, Given, Secret};
+use crate::transport::blackboard::{self, Blackboard};
 use crate::transport::kafka::{Connection, Edge, Registry};
 use crate::transport::{Appended, Entry, Handle, Stored};
 use crate::wire::{self, Codec, Record, TraceError, check_traceparent};
@@ -24,6 +25,13 @@ const KAFKA_KEY_PASSWORD: &str = "QUORATE_KAFKA_KEY_PASSWORD";
 /// Secret of the schema registry.
 const REGISTRY_PASSWORD: &str = "QUORATE_REGISTRY_PASSWORD";
 
+/// The blackboard the configuration names, if it names one.
+pub(super) fn blackboard(config: &Config) -> anyhow::Result<Option<Blackboard>> {
+    let path = Path::new(&config.blackboard);
+    let named = (path != Path::new("")).then(|| Blackboard::open(path));
+    Ok(named.transpose()?)
+}
+
 /// The cluster the configuration names, once a broker of it has let us in.
 pub(super) fn connection(config: &Config) -> anyhow::Result<Connection> {
     let connection = unreached(config)?;
@@ -33,6 +41,11 @@ pub(super) fn connection(config: &Config) -> anyhow::Result<Connection> {
 
 /// The cluster the configuration names, whether or not it is there.
 pub(super) fn unreached(config: &Config) -> anyhow::Result<Connection> {
+    anyhow::ensure!(
+        config.blackboard.is_empty(),
+        "this is about Kafka, and the log is the blackboard `{}`",
+        config.blackboard
+    );
     let properties = config.properties(Given {
         password: std::env::var(KAFKA_PASSWORD).ok(),
         key_password: std::env::var(KAFKA_KEY_PASSWORD).ok(),
@@ -76,10 +89,11 @@ pub(super) struct Client {
 impl Client {
     /// Connects, and reads which schemas are registered.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
-        let edge = Edge::open(&connection(config)?)?;
-        Ok(Self {
-            handle: Box::new(edge),
-        })
+        let handle: Box<dyn Handle> = match blackboard(config)? {
+            Some(board) => Box::new(blackboard::Edge::new(board)),
+            None => Box::new(Edge::open(&connection(config)?)?),
+        };
+        Ok(Self { handle })
     }
 
     /// The log.

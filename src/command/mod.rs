@@ -53,6 +53,9 @@ struct Global {
     /// Configuration file; what it leaves out stands as in config/quorate.toml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// File on this machine that is the log, instead of Kafka
+    #[arg(long, global = true, value_name = "FILE")]
+    blackboard: Option<String>,
     /// Kafka brokers to start from
     #[arg(long, global = true, value_name = "HOST:PORT,...")]
     bootstrap: Option<String>,
@@ -203,6 +206,7 @@ fn input(file: &Path) -> anyhow::Result<String> {
 fn configure(global: Global) -> anyhow::Result<Config> {
     let mut config = Config::load(global.config.as_deref())?;
     let laid = [
+        (global.blackboard, &mut config.blackboard),
         (global.bootstrap, &mut config.bootstrap),
         (global.registry, &mut config.registry),
         (global.prefix, &mut config.prefix),

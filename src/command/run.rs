@@ -20,7 +20,7 @@ use super::client;
 use crate::config::Config;
 use crate::gateway::observe;
 use crate::telemetry::Vitals;
-use crate::transport::kafka::{self, Settings};
+use crate::transport::{Settings, blackboard, kafka};
 
 /// The longest name of a processor; what is made of it has at most 249 characters on a broker.
 const NAME_MAX: usize = 100;
@@ -74,6 +74,10 @@ impl Run {
         let runtime = ManuallyDrop::new(client::runtime()?);
         let vitals = Arc::new(Vitals::new(Duration::from_millis(config.run.stall_ms)));
         let observed = Observed::start(&runtime, &address, &vitals)?;
+        if let Some(board) = client::blackboard(config)? {
+            blackboard::run(&board, &settings, &vitals, &stop)?;
+            return observed.map_or(Ok(()), |observed| observed.stop(&runtime));
+        }
         let connection = client::unreached(config)?;
         if connection.reach(|| stop.load(Ordering::Relaxed))? {
             let registry = client::registry(config)?;

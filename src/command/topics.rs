@@ -1,5 +1,6 @@
 //! `quorate topics`: the topics as the protocol needs them.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -8,6 +9,7 @@ use serde_json::json;
 use super::acls::Acls;
 use super::{Output, client};
 use crate::config::Config;
+use crate::transport::blackboard::Blackboard;
 use crate::transport::kafka::{self, Connection, Layout, Planned, Step};
 
 /// What to do with the topics.
@@ -72,6 +74,16 @@ impl Topics {
 }
 
 fn plan(layout: &Layout, output: Output, config: &Config) -> anyhow::Result<ExitCode> {
+    if !config.blackboard.is_empty() {
+        let path = Path::new(&config.blackboard);
+        let is_there = path.exists();
+        if is_there {
+            Blackboard::make(path, layout.partitions)?;
+        }
+        let step = if is_there { "ok" } else { "create" };
+        super::answer(&board_line(config, layout, ("step", step), output))?;
+        return Ok(ExitCode::from(u8::from(!is_there)));
+    }
     let connection = client::connection(config)?;
     let planned = client::runtime()?.block_on(kafka::plan(&connection, layout))?;
     for planned in &planned {
@@ -93,7 +105,24 @@ fn line(connection: &Connection, planned: &Planned, output: Output) -> String {
     }
 }
 
+/// A line about a blackboard, whose topics are there with it.
+fn board_line(config: &Config, layout: &Layout, said: (&str, &str), output: Output) -> String {
+    let (path, (key, said), partitions) = (&config.blackboard, said, layout.partitions);
+    match output {
+        Output::Text => format!("{path}: {said}, {partitions} partitions"),
+        Output::Json => {
+            json!({ "blackboard": path, "partitions": partitions, key: said }).to_string()
+        }
+    }
+}
+
 fn apply(layout: &Layout, output: Output, config: &Config) -> anyhow::Result<ExitCode> {
+    if !config.blackboard.is_empty() {
+        let (_, made) = Blackboard::make(Path::new(&config.blackboard), layout.partitions)?;
+        let change = if made { "created" } else { "unchanged" };
+        super::answer(&board_line(config, layout, ("change", change), output))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let connection = client::connection(config)?;
     let applied = client::runtime()?.block_on(kafka::apply(&connection, layout))?;
     for (topic, change) in applied {
