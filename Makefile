@@ -5,7 +5,7 @@ export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help
 help:
-	@echo "make demo         play a day at a bank in the terminal; for now what demo-kafka does"
+	@echo "make demo         play a day at a bank in the terminal, on a log in a file"
 	@echo "make demo-kafka   play it on a real Kafka and registry, started here; KEEP=1 lets them run"
 	@echo "make test         format, lints and every test, on real parts started here"
 	@echo "make setup        install what these need of the system; they call it themselves"
@@ -21,9 +21,13 @@ help:
 setup:
 	@scripts/setup.sh
 
-.PHONY: demo demo-kafka
-demo demo-kafka:
+.PHONY: demo
+demo:
 	@scripts/demo.sh
+
+.PHONY: demo-kafka
+demo-kafka:
+	@scripts/demo.sh kafka
 
 .PHONY: test
 test: setup lint pure

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Plays a day at a bank on a real Kafka and schema registry, which it starts and stops.
+# Plays a day at a bank in the terminal: on a blackboard, which is a file; or, told `kafka`, on a real
+# Kafka and schema registry, which it starts and stops.
+# usage: demo.sh [kafka]
 # Needs Rust; installs or names the rest, and fetches once into $QUORATE_CACHE (default: .cache).
 # ANSWER_IN and PACE are seconds: what agents have to answer at least, and what lies between scenes.
 # With KEEP set everything runs on at the end until Enter is pressed.
@@ -9,6 +11,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh
 echo "== building"
 cargo build --locked --quiet
-python=$(scripts/python.sh)
-exec python3 scripts/demo --answer-in "${ANSWER_IN:-5}" --pace "${PACE:-1.5}" \
+if [ "${1:-}" = kafka ]; then
+  python=$(scripts/python.sh)
+  log=()
+else
+  python=python3
+  log=(--blackboard)
+fi
+exec python3 scripts/demo "${log[@]}" --answer-in "${ANSWER_IN:-5}" --pace "${PACE:-1.5}" \
   "${CARGO_TARGET_DIR:-target}/debug/quorate" "$python"

@@ -1,5 +1,6 @@
-"""Plays a day at a bank on a real Kafka and registry: examples/bank/day.json says who proposes,
-who says what, what people decide and what turns out; what comes of it is read from the log.
+"""Plays a day at a bank on a blackboard, or on a real Kafka and registry: examples/bank/day.json
+says who proposes, who says what, what people decide and what turns out; what comes of it is read
+from the log.
 
 Called by scripts/demo.sh; ends what it starts, and nothing else.
 """
@@ -22,12 +23,17 @@ PARTITIONS = 6
 # How many of the slowest calls there is time for before a round closes.
 SPARE = 5
 PROCESSORS = ["left", "right"]
+# What the day has agents written with that speak to Kafka, on a blackboard.
+ON_BLACKBOARD = ("by_sql.py", "SQL and Python's standard library")
 
 
 class Play:
     def __init__(self, house: House, answer_in: float, pace: float) -> None:
         self.house, self.answer_in, self.pace = house, answer_in, pace
         self.day = json.loads(DAY.read_text(encoding="utf-8"))
+        self.written_with = self.day["written_with"]
+        if house.blackboard:
+            self.written_with = dict.fromkeys(self.written_with, ON_BLACKBOARD)
         # Rounds by their subject, with the outcome they came to first.
         self.rounds: dict[str, dict] = {}
         self.scores = 0
@@ -44,12 +50,12 @@ class Play:
                 for agent, opinion in scene["said"].items():
                     subject = scene["proposal"]["action"]["subject"]
                     opinions.setdefault(agent, {})[subject] = opinion
-        self.house.hire(opinions, self.day["written_with"])
+        self.house.hire(opinions, self.written_with)
         say(*told.wrapped(f"Two processors share {PARTITIONS} partitions. {len(opinions)} agents "
                           "listen, each a process of its own, with "
                           f"{self.answer_in:g} seconds to answer a proposal. Most speak through "
                           "the command line; written against the topics alone:", 2))
-        for agent, (script, library) in self.day["written_with"].items():
+        for agent, (script, library) in self.written_with.items():
             say(f"    {agent:20}{library} ({script})")
 
     def act(self, act: dict) -> None:
@@ -85,7 +91,7 @@ class Play:
         status, reason = outcome["decision"]["status"], outcome["decision"]["reasons"][0]
         if [status, reason] != scene["comes_to"]:
             raise SystemExit(f"\nthe play wants {scene['comes_to']} here; if the agents were too slow,"
-                             " give them longer: ANSWER_IN=30 make demo-kafka")
+                             f" give them longer: ANSWER_IN=30 make {self.house.target}")
         if "decision" in scene:
             self.decide(scene)
         time.sleep(self.pace)
@@ -119,9 +125,13 @@ class Play:
         self.scores += len(scores)
         return scores
 
-    def kcat(self) -> list[str]:
-        """The line by which to read the outcomes, in three."""
+    def reading(self) -> list[str]:
+        """The line by which to read the outcomes beside it; on Kafka by kcat, in three."""
         house = self.house
+        if house.blackboard:
+            command = [relative(house.quorate), "--blackboard", house.blackboard, "watch",
+                       "--topic", "outcomes", "--from-beginning"]
+            return [f"    {shlex.join(command)}"]
         read = ["kcat", "-q", "-b", house.bootstrap, "-t", f"{house.prefix}outcomes", "-C", "-e",
                 "-f", "%R%s"]
         decode = [relative(house.python), "examples/agents/avro_to_json.py"]
@@ -141,6 +151,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo")
     parser.add_argument("quorate", help="the program")
     parser.add_argument("python", help="an interpreter with the agents' clients")
+    parser.add_argument("--blackboard", action="store_true", help="without Kafka, on a file")
     parser.add_argument("--bootstrap", help="a Kafka that runs already")
     parser.add_argument("--registry", help="a schema registry that runs already")
     parser.add_argument("--prefix", default="acp.")
@@ -155,11 +166,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     house = House(told_by.quorate, told_by.python, told_by.prefix)
     try:
-        say(told.coloured("heading", "A day at a bank"), "  Kafka and a schema registry are starting.")
-        house.settle(told_by.bootstrap, told_by.registry)
+        heading = told.coloured("heading", "A day at a bank")
+        if told_by.blackboard:
+            house.settle_on_blackboard()
+            say(heading, f"  The log is a blackboard: {house.blackboard}")
+        else:
+            say(heading, "  Kafka and a schema registry are starting.")
+            house.settle(told_by.bootstrap, told_by.registry)
         play = Play(house, told_by.answer_in, told_by.pace)
         play.curtain()
-        say("", "  Read the outcomes beside it:", "", *play.kcat())
+        say("", "  Read the outcomes beside it:", "", *play.reading())
         for act in play.day["acts"]:
             play.act(act)
         refused = house.so_far("dead-letters")

@@ -1,5 +1,5 @@
-"""A bank's house: Kafka, a registry, two processors and the agents, each a process of its own; and
-what is asked of them through `quorate`. Whatever is started here ends with this process.
+"""A bank's house: the log, two processors and the agents, each a process of its own; and what is
+asked of them through `quorate`. Whatever is started here ends with this process.
 """
 
 import json
@@ -21,9 +21,13 @@ GUARD = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 class House:
     def __init__(self, quorate: str, python: str, prefix: str) -> None:
         self.quorate, self.python, self.prefix = quorate, python, prefix
-        self.bootstrap = self.registry = ""
+        self.blackboard = self.bootstrap = self.registry = ""
         self.processes: list[tuple[str, subprocess.Popen]] = []
         self.folder = tempfile.TemporaryDirectory(prefix="quorate-demo.")
+
+    def settle_on_blackboard(self) -> None:
+        """Takes a file for the log."""
+        self.blackboard = str(Path(self.folder.name, "blackboard.db"))
 
     def settle(self, bootstrap: str | None, registry: str | None) -> None:
         """Goes where Kafka and a registry are, or starts them."""
@@ -35,7 +39,8 @@ class House:
     def furnish(self, partitions: int, files: dict[str, list[str]]) -> float:
         """Applies everything; the seconds that the slowest of the later calls took."""
         self.call("topics", "apply", "--partitions", str(partitions))
-        self.call("schemas", "register")
+        if not self.blackboard:
+            self.call("schemas", "register")
         slowest = 0.0
         for kind in ["agents", "policies"]:
             for file in files[kind]:
@@ -57,13 +62,22 @@ class House:
             speaks = [self.bootstrap, self.registry, self.prefix]
             if script == "by_command.py":
                 speaks = self.command
+            elif script == "by_sql.py":
+                speaks = [self.blackboard]
             command = [self.python, str(ROOT / "examples/agents" / script), agent, str(file), *speaks]
             hired.append((agent, self.spawn(agent, command, stdout=subprocess.PIPE)))
         for agent, process in hired:
             self.line_of(agent, process)
 
     @property
+    def target(self) -> str:
+        """What of the Makefile this is."""
+        return "demo" if self.blackboard else "demo-kafka"
+
+    @property
     def command(self) -> list[str]:
+        if self.blackboard:
+            return [self.quorate, "--blackboard", self.blackboard]
         return [self.quorate, "--bootstrap", self.bootstrap, "--registry", self.registry,
                 "--prefix", self.prefix]
 
