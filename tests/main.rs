@@ -7,6 +7,7 @@
     reason = "a test that fails should fail where it stands"
 )]
 
+mod blackboard;
 mod demo;
 mod doctor;
 mod examples;

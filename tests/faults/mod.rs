@@ -8,6 +8,7 @@
 //! `QUORATE_TEST_SEED` repeats a run as far as time allows, `QUORATE_SOAK` makes it
 //! many times longer, and `QUORATE_RELIABILITY` names a file that takes a line of figures for each scenario.
 
+mod blackboard;
 mod broker;
 mod early;
 mod group;
@@ -51,6 +52,11 @@ const ATTEMPTS: usize = 20;
 fn house() -> House {
     let partitions = PARTITIONS.unsigned_abs();
     House::alone(partitions, &load::agents(), load::POLICIES)
+}
+
+fn house_on_blackboard() -> House {
+    let partitions = PARTITIONS.unsigned_abs();
+    House::on_blackboard(partitions, &load::agents(), load::POLICIES)
 }
 
 /// How many times a fault is played, in `make test` and in `make soak`.
@@ -139,7 +145,7 @@ fn play(
 ) -> Played {
     let (appended, processors) = under_load(house, random, |random| {
         let left = fault(random);
-        let log = Log::at(house.connection(), PARTITIONS);
+        let log = Log::at(house.place(), PARTITIONS);
         // Deadlines pass while a broker is away, and a round may take a slow machine its time.
         until(|| log.count(Topic::Outcomes) >= ENOUGH);
         left
@@ -149,7 +155,7 @@ fn play(
 
 /// Waits until what came of the log is what must, then stops the processors and looks again.
 fn played(house: &House, appended: Appended, processors: Vec<Processor>) -> Played {
-    let log = Log::at(house.connection(), PARTITIONS);
+    let log = Log::at(house.place(), PARTITIONS);
     caught_up(&log);
     processors.into_iter().for_each(Processor::stop);
     // Nothing more is said by then; whatever was said twice is there.
@@ -205,7 +211,7 @@ fn spoil(
     fault: impl FnOnce(&mut Random) -> Vec<Processor>,
 ) -> Damage {
     let (_, processors) = under_load(house, random, fault);
-    let log = Log::at(house.connection(), PARTITIONS);
+    let log = Log::at(house.place(), PARTITIONS);
     let damage = lasting_damage(house, &log);
     drop(processors);
     damage

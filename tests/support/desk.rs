@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate::engine::CONTROL_HEADER;
-use quorate::transport::kafka::{Appender, Connection, Reader, Start};
+use quorate::transport::{Reading, Start};
 use quorate::wire::{Codec, Record, seal_policy};
 use quorate_core::ids::{AgentId, Digest, Offset, Timestamp};
 use quorate_core::millionths::Millionths;
@@ -16,11 +16,12 @@ use quorate_core::records::{
 use quorate_core::topic::Topic;
 
 use super::load::{AGENTS, Random};
+use super::place::{Pen, Place};
 use super::records;
 
 /// Operators, who write tables and orders.
 pub(super) struct Operator {
-    appender: Appender,
+    pen: Pen,
     codec: Arc<Codec>,
     partitions: i32,
     random: Random,
@@ -34,14 +35,9 @@ enum Suspended {
 }
 
 impl Operator {
-    pub(super) fn of(
-        connection: &Connection,
-        codec: &Arc<Codec>,
-        partitions: i32,
-        random: Random,
-    ) -> Self {
+    pub(super) fn of(place: &Place, codec: &Arc<Codec>, partitions: i32, random: Random) -> Self {
         Self {
-            appender: Appender::open(connection).unwrap(),
+            pen: place.pen(),
             codec: Arc::clone(codec),
             partitions,
             random,
@@ -93,17 +89,15 @@ impl Operator {
 
     /// Writes to a table; where it came to lie, unless the broker was away for too long.
     fn write<T: Record + serde::Serialize>(
-        &self,
+        &mut self,
         topic: Topic,
         key: &str,
         record: &T,
     ) -> Option<Offset> {
         let value = self.codec.encode(record).unwrap();
         let key = Some(key.as_bytes());
-        self.appender
-            .append(topic, 0, key, Some(&value), &[])
-            .unwrap();
-        let appended = self.appender.settle().ok()?;
+        self.pen.append(topic, 0, key, Some(&value), &[]);
+        let appended = self.pen.settle().ok()?;
         Some(Offset(appended.first()?.offset))
     }
 
@@ -163,17 +157,16 @@ impl Operator {
         let value = self.codec.encode(&control).unwrap();
         let headers = [(CONTROL_HEADER, &b"1"[..])];
         for partition in 0..self.partitions {
-            self.appender
-                .append(Topic::Responses, partition, None, Some(&value), &headers)
-                .unwrap();
+            self.pen
+                .append(Topic::Responses, partition, None, Some(&value), &headers);
         }
-        let _told = self.appender.settle();
+        let _told = self.pen.settle();
     }
 }
 
 /// People who read what escalates, and decide.
 pub(super) struct Reviewer {
-    reader: Reader,
+    reader: Box<dyn Reading + Send>,
     codec: Arc<Codec>,
     random: Random,
 }
@@ -182,13 +175,8 @@ pub(super) struct Reviewer {
 type Timed = (i64, Topic, String, Vec<u8>);
 
 impl Reviewer {
-    pub(super) fn of(
-        connection: &Connection,
-        codec: &Arc<Codec>,
-        partitions: i32,
-        random: Random,
-    ) -> Self {
-        let reader = Reader::open(connection).unwrap();
+    pub(super) fn of(place: &Place, codec: &Arc<Codec>, partitions: i32, random: Random) -> Self {
+        let reader = place.reader();
         let start = |partition| (Topic::Escalations, partition, Start::Beginning);
         let places: Vec<_> = (0..partitions).map(start).collect();
         reader.go_to(&places).unwrap();

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quorate::clock::{Clock as _, System};
-use quorate::transport::kafka::{Appender, Schemas};
 use quorate::wire::{Codec, partition_of};
 use quorate_core::ids::Timestamp;
 use quorate_core::records::{ResultKind, Stakes};
 use quorate_core::topic::Topic;
 
 use super::desk::{Operator, Reviewer};
+use super::place::Pen;
 use super::{House, records};
 
 /// How often a round is opened, in milliseconds.
@@ -147,7 +147,7 @@ pub(crate) struct Appended {
 
 /// A load that goes on until it is stopped.
 pub(crate) struct Load {
-    appender: Appender,
+    pen: Pen,
     codec: Arc<Codec>,
     partitions: i32,
     random: Random,
@@ -161,13 +161,13 @@ pub(crate) struct Load {
 impl Load {
     /// One on these topics.
     pub(crate) fn on(house: &House, partitions: i32, random: Random) -> Self {
-        let connection = house.connection();
-        let codec = Arc::clone(Schemas::load(&connection).unwrap().codec());
+        let place = house.place();
+        let codec = place.codec();
         let mut random = random;
         Self {
-            operator: Some(Operator::of(&connection, &codec, partitions, random.fork())),
-            reviewer: Reviewer::of(&connection, &codec, partitions, random.fork()),
-            appender: Appender::open(&connection).unwrap(),
+            operator: Some(Operator::of(&place, &codec, partitions, random.fork())),
+            reviewer: Reviewer::of(&place, &codec, partitions, random.fork()),
+            pen: place.pen(),
             codec,
             partitions,
             random,
@@ -211,11 +211,11 @@ impl Load {
             for entry in std::mem::replace(&mut self.waiting, later).into_values() {
                 self.append(&entry);
             }
-            let _under_way = self.appender.is_waiting();
+            self.pen.go_on();
             // The pace of a load, nothing that is waited for.
             std::thread::sleep(Duration::from_millis(2));
         }
-        if let Err(error) = self.appender.settle() {
+        if let Err(error) = self.pen.settle() {
             // A client whose broker was away for too long; what it gave up may lie there or not.
             eprintln!("the load lost patience: {error}");
         }
@@ -224,9 +224,8 @@ impl Load {
 
     fn append(&mut self, entry: &Entry) {
         let (key, value) = (Some(entry.key.as_bytes()), Some(&entry.value[..]));
-        self.appender
-            .append(entry.topic, entry.partition, key, value, &[])
-            .unwrap();
+        self.pen
+            .append(entry.topic, entry.partition, key, value, &[]);
         self.appended.responses += usize::from(entry.topic == Topic::Responses);
     }
 

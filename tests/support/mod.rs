@@ -14,6 +14,7 @@ pub(crate) mod mortal;
 mod observed;
 pub(crate) mod oracle;
 pub(crate) mod people;
+pub(crate) mod place;
 pub(crate) mod proxy;
 pub(crate) mod records;
 pub(crate) mod registry;
@@ -31,7 +32,9 @@ use std::time::{Duration, Instant};
 
 use diary::Diary;
 pub(crate) use observed::Observed;
+use place::Place;
 use proxy::Proxy;
+use quorate::transport::blackboard::Blackboard;
 use quorate::transport::kafka::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -145,6 +148,8 @@ pub(crate) struct House {
     own: Option<Own>,
     /// A registry that it shares with nobody.
     registry: Option<String>,
+    /// The file that is its log, instead of a broker's topics.
+    blackboard: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -171,6 +176,16 @@ impl House {
     /// Topics with so many partitions, schemas, and a file of agents and one of policies applied.
     pub(crate) fn with(partitions: u32, agents: &str, policies: &str) -> Self {
         let house = Self::bare();
+        house.furnish(partitions, agents, policies);
+        house
+    }
+
+    /// The same on a blackboard of its own, whose processors write what they log to files.
+    pub(crate) fn on_blackboard(partitions: u32, agents: &str, policies: &str) -> Self {
+        let (address, keeper) = (String::new(), None);
+        let mut house = Self::empty(Started { address, keeper }, "");
+        let folder = house.own.as_ref().map(|own| own.folder.path());
+        house.blackboard = folder.map(|folder| folder.join("log.db"));
         house.furnish(partitions, agents, policies);
         house
     }
@@ -230,7 +245,9 @@ impl House {
     /// Topics with so many partitions, schemas, and a file of agents and one of policies applied.
     pub(crate) fn furnish(&self, partitions: u32, agents: &str, policies: &str) {
         self.ok(&["topics", "apply", "--partitions", &partitions.to_string()]);
-        self.ok(&["schemas", "register"]);
+        if self.blackboard.is_none() {
+            self.ok(&["schemas", "register"]);
+        }
         self.told(&["agents", "apply", "-"], agents);
         self.told(&["policies", "apply", "-"], policies);
     }
@@ -267,6 +284,14 @@ impl House {
         Connection::new(self.bootstrap(), &self.prefix, properties).unwrap()
     }
 
+    /// The same, whatever kind of log it is.
+    pub(crate) fn place(&self) -> Place {
+        match &self.blackboard {
+            Some(file) => Place::Blackboard(Blackboard::open(file).unwrap()),
+            None => self.connection().into(),
+        }
+    }
+
     /// Ends the broker it has to itself.
     pub(crate) fn lose_broker(&mut self) {
         let keeper = self.own.as_mut().unwrap().broker.keeper.take();
@@ -297,6 +322,7 @@ impl House {
             prefix: format!("t{run}-{number}."),
             own: None,
             registry: None,
+            blackboard: None,
         }
     }
 
@@ -307,11 +333,14 @@ impl House {
                 .arg("--config")
                 .arg(own.folder.path().join("quorate.toml"));
         }
-        command
-            .args(["--bootstrap", self.bootstrap()])
-            .args(["--registry", self.registry()])
-            .args(["--prefix", &self.prefix])
-            .args(arguments);
+        match &self.blackboard {
+            Some(file) => command.arg("--blackboard").arg(file),
+            None => command
+                .args(["--bootstrap", self.bootstrap()])
+                .args(["--registry", self.registry()])
+                .args(["--prefix", &self.prefix]),
+        };
+        command.args(arguments);
         command
     }
 

@@ -10,13 +10,13 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate::engine::{Config, Headers, Input, Output, Partition, Record, Tables};
-use quorate::transport::Error;
-use quorate::transport::kafka::{Connection, Reader, Schemas, Stored};
+use quorate::transport::{Error, Reading, Stored};
 use quorate::wire::{self, Codec};
 use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
 use quorate_core::records::{
@@ -25,6 +25,8 @@ use quorate_core::records::{
 };
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
+
+use super::place::Place;
 
 /// How long a broker may take to answer again, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -239,19 +241,19 @@ type Read = (Rc<Vec<Stored>>, i64);
 pub(crate) struct Log {
     codec: Arc<Codec>,
     partitions: i32,
-    connection: Connection,
-    reader: RefCell<Reader>,
+    place: Place,
+    reader: RefCell<Box<dyn Reading + Send>>,
     read: RefCell<BTreeMap<(Topic, i32), Read>>,
 }
 
 impl Log {
     /// The one at this place.
-    pub(crate) fn at(connection: Connection, partitions: i32) -> Self {
-        let schemas = Schemas::load(&connection).unwrap();
+    pub(crate) fn at(place: impl Into<Place>, partitions: i32) -> Self {
+        let place = place.into();
         Self {
-            codec: Arc::clone(schemas.codec()),
-            reader: RefCell::new(Reader::open(&connection).unwrap()),
-            connection,
+            codec: place.codec(),
+            reader: RefCell::new(place.reader()),
+            place,
             partitions,
             read: RefCell::default(),
         }
@@ -268,7 +270,7 @@ impl Log {
                 Err(error) => assert!(Instant::now() < until, "{error:?}"),
             }
             std::thread::sleep(Duration::from_millis(250));
-            self.reader.replace(Reader::open(&self.connection).unwrap());
+            self.reader.replace(self.place.reader());
         }
     }
 
@@ -279,10 +281,10 @@ impl Log {
         let (all, next) = read.entry((topic, partition)).or_default();
         let from = start.max(*next);
         let more = Rc::make_mut(all);
-        reader.read_to(topic, partition, from, end, |stored| {
+        reader.read_to(topic, partition, from, end, &mut |stored| {
             *next = stored.offset + 1;
             more.push(stored);
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         *next = end.max(*next);
         Ok(Rc::clone(all))

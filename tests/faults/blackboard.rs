@@ -1,0 +1,82 @@
+//! The same load on a blackboard: three processors share one file, and are killed wherever they
+//! stand, or stopped for longer than a session and let go on.
+
+use std::time::Duration;
+
+use super::{house_on_blackboard, play, tell, times, wait};
+use crate::support::load::Random;
+use crate::support::{House, Processor};
+
+const NAMES: [&str; 3] = ["one", "two", "three"];
+/// How long a processor is stopped: longer than a session, so that others take its partitions.
+const STOPPED: Duration = Duration::from_secs(14);
+
+fn all(start: impl Fn(&str) -> Processor) -> Vec<Processor> {
+    NAMES.iter().map(|name| start(name)).collect()
+}
+
+/// Kills one of them now and then, and starts it again.
+fn kill(house: &House, random: &mut Random, kills: usize) -> Vec<Processor> {
+    let mut running = all(|name| house.run_as(name));
+    for _ in 0..kills {
+        wait(random.within(300..2_500));
+        let which = usize::try_from(random.within(0..3)).unwrap();
+        let (name, _) = running.remove(which).kill_and_read();
+        // Mostly at once, under a name that has its partitions back without a session passing.
+        if random.percent(30) {
+            wait(random.within(0..3_000));
+        }
+        running.push(house.run_as(&name));
+    }
+    running
+}
+
+#[test]
+fn processors_killed_on_one_file_lose_and_double_nothing() {
+    let fault = "`kill -9` of one of three processors on a blackboard";
+    let mut random = Random::of_this_run(fault);
+    let seed = random.seed();
+    let house = house_on_blackboard();
+    let count = times(10, 100);
+    let played = play(&house, &mut random, |random| kill(&house, random, count));
+    tell(fault, count, seed, &house, &played);
+}
+
+/// Stops one for so long that the others take its partitions, then lets it go on.
+fn stop(random: &mut Random, times: usize, start: impl Fn(&str) -> Processor) -> Vec<Processor> {
+    let running = all(start);
+    wait(2_000);
+    for _ in 0..times {
+        // The last by name has no partition: there are twice as many engines.
+        let which = *random.one_of(&[0, 2]);
+        running[which].pause();
+        wait(i64::try_from(STOPPED.as_millis()).unwrap());
+        running[which].resume();
+        wait(random.within(500..2_000));
+    }
+    running
+}
+
+#[test]
+fn a_processor_that_comes_back_after_its_session_decides_nothing() {
+    let fault = "SIGSTOP past the session of a processor on a blackboard, then SIGCONT";
+    let mut random = Random::of_this_run(fault);
+    let seed = random.seed();
+    let house = house_on_blackboard();
+    let count = times(2, 20);
+    let played = play(&house, &mut random, |random| {
+        stop(random, count, |name| house.run_as(name))
+    });
+    assert!(house.logged("others have taken its partitions") > 0);
+    tell(fault, count, seed, &house, &played);
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_processor_that_nobody_fences_on_a_blackboard_would_be_seen() {
+    let switch = "fencing-off";
+    let house = house_on_blackboard();
+    super::must_show(switch, &house, |random| {
+        stop(random, 1, |name| house.run_faulty(name, switch))
+    });
+}
