@@ -15,6 +15,9 @@ pub fn start(log: &Log) -> Result<(), tracing_subscriber::filter::ParseError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // What cannot be written is said nowhere: to say so where it failed would end the process,
+        // and a disk that is full of logs is no reason to decide nothing.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // INVARIANT: only the first subscriber of a process counts; a test may have set its own.
     let _already_started = match log.format {
