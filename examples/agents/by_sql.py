@@ -31,8 +31,8 @@ def main() -> None:
     print("reading", flush=True)
     while True:
         # A record without a value only carries time.
-        proposals = log.execute("SELECT id, partition, key, value FROM proposals "
-                                "WHERE id > ? AND value IS NOT NULL ORDER BY id", (last,)).fetchall()
+        proposals = log.execute("""SELECT id, partition, key, value FROM proposals
+            WHERE id > ? AND value IS NOT NULL ORDER BY id""", (last,)).fetchall()
         for last, partition, proposal_id, value in proposals:
             opinion = opinion_on(proposal(value[len(RESPONSE):]), opinions)
             if opinion:

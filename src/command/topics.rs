@@ -9,7 +9,7 @@ use serde_json::json;
 use super::acls::Acls;
 use super::{Output, client};
 use crate::config::Config;
-use crate::transport::blackboard::Blackboard;
+use crate::transport::blackboard::{Blackboard, Made};
 use crate::transport::kafka::{self, Connection, Layout, Planned, Step};
 
 /// What to do with the topics.
@@ -77,12 +77,12 @@ fn plan(layout: &Layout, output: Output, config: &Config) -> anyhow::Result<Exit
     if !config.blackboard.is_empty() {
         let path = Path::new(&config.blackboard);
         let is_there = path.exists();
-        if is_there {
-            Blackboard::make(path, layout.partitions)?;
-        }
-        let step = if is_there { "ok" } else { "create" };
+        let step = match is_there.then(|| Blackboard::open(path)).transpose()? {
+            Some(board) => board_step(&board, layout)?,
+            None => "create",
+        };
         super::answer(&board_line(config, layout, ("step", step), output))?;
-        return Ok(ExitCode::from(u8::from(!is_there)));
+        return Ok(ExitCode::from(u8::from(step != "ok")));
     }
     let connection = client::connection(config)?;
     let planned = client::runtime()?.block_on(kafka::plan(&connection, layout))?;
@@ -105,6 +105,18 @@ fn line(connection: &Connection, planned: &Planned, output: Output) -> String {
     }
 }
 
+/// What `apply` would do with a blackboard that is there.
+fn board_step(board: &Blackboard, layout: &Layout) -> anyhow::Result<&'static str> {
+    anyhow::ensure!(
+        board.partitions() == layout.partitions,
+        "it has {} partitions, which is never changed; not {}",
+        board.partitions(),
+        layout.partitions
+    );
+    let kept = board.retention_ms()? == layout.retention_ms;
+    Ok(if kept { "ok" } else { "alter retention.ms" })
+}
+
 /// A line about a blackboard, whose topics are there with it.
 fn board_line(config: &Config, layout: &Layout, said: (&str, &str), output: Output) -> String {
     let (path, (key, said), partitions) = (&config.blackboard, said, layout.partitions);
@@ -118,8 +130,13 @@ fn board_line(config: &Config, layout: &Layout, said: (&str, &str), output: Outp
 
 fn apply(layout: &Layout, output: Output, config: &Config) -> anyhow::Result<ExitCode> {
     if !config.blackboard.is_empty() {
-        let (_, made) = Blackboard::make(Path::new(&config.blackboard), layout.partitions)?;
-        let change = if made { "created" } else { "unchanged" };
+        let path = Path::new(&config.blackboard);
+        let (_, made) = Blackboard::make(path, layout.partitions, layout.retention_ms)?;
+        let change = match made {
+            Made::Created => "created",
+            Made::Altered => "altered retention.ms",
+            Made::Unchanged => "unchanged",
+        };
         super::answer(&board_line(config, layout, ("change", change), output))?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -71,6 +71,34 @@ fn a_processor_that_comes_back_after_its_session_decides_nothing() {
     tell(fault, count, seed, &house, &played);
 }
 
+/// Lets no file grow now and then, as a full disk would, for one of two processors.
+fn fill(house: &House, random: &mut Random, times: usize) -> Vec<Processor> {
+    // Who would exceed a limit is told so by an error, and not killed.
+    let limited = house.run_by(r#"trap "" XFSZ; exec "$@""#, "one");
+    let other = house.run_as("two");
+    wait(2_000);
+    for time in 0..times {
+        // The second is too low for its log, too: it goes on without a word.
+        limited.limit_files(["400000", "4096"][time % 2]);
+        wait(random.within(500..4_000));
+        limited.limit_files("unlimited");
+        wait(random.within(1_000..4_000));
+    }
+    vec![limited, other]
+}
+
+#[test]
+fn a_file_that_cannot_grow_is_said_and_nothing_is_lost() {
+    let fault = "no room for a blackboard's file to grow";
+    let mut random = Random::of_this_run(fault);
+    let seed = random.seed();
+    let house = house_on_blackboard();
+    let count = times(3, 30);
+    let played = play(&house, &mut random, |random| fill(&house, random, count));
+    assert!(house.logged("of the blackboard: disk I/O error") > 0);
+    tell(fault, count, seed, &house, &played);
+}
+
 #[cfg(debug_assertions)]
 #[test]
 fn a_processor_that_nobody_fences_on_a_blackboard_would_be_seen() {

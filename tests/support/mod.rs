@@ -465,7 +465,22 @@ impl House {
         self.start(instance, &["--config", file.to_str().unwrap()], fault)
     }
 
+    /// Starts a processor by way of a shell, which executes it in the end: its words are `"$@"`.
+    pub(crate) fn run_by(&self, script: &str, instance: &str) -> Processor {
+        self.start_by(Some(script), instance, &[], None)
+    }
+
     fn start(&self, instance: &str, told: &[&str], fault: Option<&str>) -> Processor {
+        self.start_by(None, instance, told, fault)
+    }
+
+    fn start_by(
+        &self,
+        script: Option<&str>,
+        instance: &str,
+        told: &[&str],
+        fault: Option<&str>,
+    ) -> Processor {
         static STARTS: AtomicU32 = AtomicU32::new(0);
         let mut arguments = vec!["run", "--instance", instance];
         if !told.contains(&"--engines") {
@@ -473,6 +488,12 @@ impl House {
         }
         arguments.extend(told);
         let mut command = self.command(&arguments);
+        if let Some(script) = script {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script, "sh"]).arg(command.get_program());
+            shell.args(command.get_args());
+            command = shell;
+        }
         command.envs(fault.map(|fault| ("QUORATE_FAULT", fault)));
         let log = self.own.as_ref().map(|own| {
             let number = STARTS.fetch_add(1, Ordering::Relaxed);
@@ -583,6 +604,16 @@ impl Processor {
             .find_map(|line| line.strip_prefix("SigCgt:\t"));
         let caught = u64::from_str_radix(caught.unwrap(), 16).unwrap();
         caught & (1 << 14) != 0
+    }
+
+    /// Lets no file that it writes grow beyond so many bytes, or `unlimited`.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let id = self.child.id().to_string();
+        let limit = format!("--fsize={bytes}:unlimited");
+        let told = Command::new("prlimit")
+            .args(["--pid", &id, &limit])
+            .status();
+        assert!(told.unwrap().success());
     }
 
     /// Sends it a signal, by what `kill` calls it.

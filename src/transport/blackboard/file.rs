@@ -30,13 +30,25 @@ pub struct Blackboard {
     pub(super) partitions: i32,
 }
 
+/// What making a blackboard changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// The file and everything in it.
+    Created,
+    /// How long records are kept.
+    Altered,
+    /// Nothing.
+    Unchanged,
+}
+
 impl Blackboard {
-    /// The log in a file, made if there is none, with so many partitions; whether it was made.
+    /// The log in a file, made if there is none, with so many partitions, whose records are kept
+    /// for so many milliseconds (-1: for ever); what that changed.
     ///
     /// # Errors
     /// [`Error::Unfit`] if the file is something else, or has another number of partitions;
     /// [`Error::Log`].
-    pub fn make(path: &Path, partitions: i32) -> Result<(Self, bool), Error> {
+    pub fn make(path: &Path, partitions: i32, retention_ms: i64) -> Result<(Self, Made), Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let mut file = connect(path, flags)?;
         let making = || sql("make the tables");
@@ -58,7 +70,13 @@ impl Blackboard {
                 board.partitions
             )));
         }
-        Ok((board, made))
+        let altered = set_retention(&file, retention_ms).map_err(sql("set the retention"))?;
+        let change = match (made, altered) {
+            (true, _) => Made::Created,
+            (false, true) => Made::Altered,
+            (false, false) => Made::Unchanged,
+        };
+        Ok((board, change))
     }
 
     /// The log in a file that is there.
@@ -86,6 +104,18 @@ impl Blackboard {
     #[must_use]
     pub const fn partitions(&self) -> i32 {
         self.partitions
+    }
+
+    /// How long records are kept that are not tables or rounds, in milliseconds; -1: for ever.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub fn retention_ms(&self) -> Result<i64, Error> {
+        let asked = "SELECT retention_ms FROM topics WHERE topic = ?1";
+        let asked = self
+            .reader()?
+            .query_row(asked, [Topic::Outcomes.name()], |row| row.get(0));
+        asked.map_err(sql("ask for the retention"))
     }
 
     /// A connection that reads and writes.
@@ -168,6 +198,7 @@ fn lay_out(file: &Connection, partitions: i32) -> rusqlite::Result<()> {
     file.execute_batch(include_str!("schema.sql"))?;
     let partition = "INSERT INTO partitions (topic, partition) VALUES (?1, ?2)";
     for topic in Topic::ALL {
+        file.execute("INSERT INTO topics VALUES (?1, -1)", [topic.name()])?;
         let of_topic = if topic.is_table() { 1 } else { partitions };
         for number in 0..of_topic {
             file.execute(partition, params![topic.name(), number])?;
@@ -178,6 +209,21 @@ fn lay_out(file: &Connection, partitions: i32) -> rusqlite::Result<()> {
         file.execute("INSERT INTO owners (partition) VALUES (?1)", [number])?;
     }
     Ok(())
+}
+
+/// Whether that was not how long records are kept already.
+fn set_retention(file: &Connection, retention_ms: i64) -> rusqlite::Result<bool> {
+    let set = "UPDATE topics SET retention_ms = ?2 WHERE topic = ?1 AND retention_ms <> ?2";
+    let mut changed = 0;
+    for topic in Topic::ALL.iter().filter(|topic| is_deleted(**topic)) {
+        changed += file.execute(set, params![topic.name(), retention_ms])?;
+    }
+    Ok(changed > 0)
+}
+
+/// Whether records of a topic are deleted for their age; of the others the last ones are needed.
+pub(super) fn is_deleted(topic: Topic) -> bool {
+    !topic.is_table() && topic != Topic::Rounds
 }
 
 /// A topic to read and to append to.
@@ -250,8 +296,8 @@ mod tests {
     use super::*;
 
     fn board(folder: &tempfile::TempDir) -> Blackboard {
-        let (board, made) = Blackboard::make(&folder.path().join("log.db"), 3).unwrap();
-        assert!(made);
+        let (board, made) = Blackboard::make(&folder.path().join("log.db"), 3, -1).unwrap();
+        assert_eq!(made, Made::Created);
         board
     }
 
@@ -260,9 +306,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         board(&folder);
         let path = folder.path().join("log.db");
-        let (again, made) = Blackboard::make(&path, 3).unwrap();
-        assert!(!made && again.partitions() == 3);
-        let error = Blackboard::make(&path, 4).unwrap_err().to_string();
+        let (again, made) = Blackboard::make(&path, 3, -1).unwrap();
+        assert_eq!((made, again.partitions()), (Made::Unchanged, 3));
+        let (_, made) = Blackboard::make(&path, 3, 1_000).unwrap();
+        assert_eq!(made, Made::Altered);
+        let error = Blackboard::make(&path, 4, -1).unwrap_err().to_string();
         assert!(error.contains("has 3 partitions"), "{error}");
     }
 
@@ -278,7 +326,7 @@ mod tests {
             .unwrap();
         for opened in [
             Blackboard::open(&path),
-            Blackboard::make(&path, 1).map(|(board, _)| board),
+            Blackboard::make(&path, 1, -1).map(|(board, _)| board),
         ] {
             assert!(opened.unwrap_err().to_string().contains("no blackboard"));
         }

@@ -90,6 +90,11 @@ impl Place {
         Ok(Some(Change::Assigned(due)))
     }
 
+    /// The partitions that are its own, as far as it knows.
+    pub(super) fn owned(&self) -> &[i32] {
+        &self.owned
+    }
+
     /// Gives its partitions to whoever is to have them.
     pub(super) fn release(&mut self, file: &mut Connection) -> Result<(), Error> {
         self.owned.clear();
@@ -234,7 +239,7 @@ mod tests {
 
     fn file(folder: &tempfile::TempDir) -> Connection {
         let path = folder.path().join("log.db");
-        let (board, _) = Blackboard::make(&path, 5).unwrap();
+        let (board, _) = Blackboard::make(&path, 5, -1).unwrap();
         board.writer().unwrap()
     }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::topic::Topic;
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::clean::Broom;
 use super::feed::Feed;
 use super::file::{Blackboard, append, next, sql};
 use super::group::{Change, Place};
@@ -18,6 +19,8 @@ use crate::transport::{
     Committed, Delivery, Entry, Error, Event, Log, Settings, Stored, positions,
 };
 
+/// How often something is cleaned.
+const SWEEP: Duration = Duration::from_secs(2);
 /// How long to sleep before looking again.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -34,6 +37,9 @@ pub(super) struct Membership {
     posted: Vec<Owned>,
     /// The offset after the last record of each partition of the rounds.
     ends: BTreeMap<i32, i64>,
+    /// What cleans each partition, and when that was last done.
+    brooms: BTreeMap<i32, Broom>,
+    swept: Instant,
 }
 
 /// A record to append, kept until then.
@@ -112,7 +118,23 @@ impl Membership {
             put: Vec::new(),
             posted: Vec::new(),
             ends: BTreeMap::new(),
+            brooms: BTreeMap::new(),
+            swept: Instant::now(),
         })
+    }
+
+    /// Cleans a little now and then.
+    fn sweep(&mut self) -> Result<(), Error> {
+        if self.swept.elapsed() < SWEEP {
+            return Ok(());
+        }
+        self.swept = Instant::now();
+        for &partition in self.place.owned() {
+            let broom = self.brooms.entry(partition).or_default();
+            let gone = broom.sweep(&mut self.writes, partition)?;
+            tracing::debug!(partition, gone, "swept");
+        }
+        Ok(())
     }
 
     /// Appends what was posted.
@@ -154,7 +176,7 @@ impl Log for Membership {
         match self.place.look(&mut self.writes)? {
             Some(Change::Assigned(partitions)) => return Ok(Event::Assigned(partitions)),
             Some(Change::Revoked) => return Ok(Event::Revoked),
-            None => {}
+            None => self.sweep()?,
         }
         let mut waited = Duration::ZERO;
         loop {

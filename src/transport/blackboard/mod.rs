@@ -4,6 +4,7 @@
 //! which records come to be seen, and nothing is ever open that others wait for. Outputs and
 //! positions are one transaction. There is no broker, no registry, and nothing to be set up.
 
+mod clean;
 mod edge;
 mod feed;
 mod file;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use edge::Edge;
-pub use file::Blackboard;
+pub use file::{Blackboard, Made};
 pub use reader::Reader;
 
 use log::Membership;

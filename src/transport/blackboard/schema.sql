@@ -1,5 +1,12 @@
--- The log in one file: what `docs/blackboard.md` says of it is for whoever writes or reads it by SQL.
--- The views, one a topic, are made by the program: rows put into one are appended to that topic.
+-- The log in one file: `docs/blackboard.md` is for whoever writes or reads it by SQL. The views,
+-- one a topic, are made by the program: rows put into one are appended to that topic.
+
+-- How long a topic's records are kept, in milliseconds; -1: for ever. Of rounds and trust the last
+-- record of every key is kept.
+CREATE TABLE topics (
+  topic TEXT PRIMARY KEY,
+  retention_ms INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- How far each partition of each topic has come.
 CREATE TABLE partitions (
@@ -29,6 +36,8 @@ CREATE TABLE records (
   headers TEXT CHECK (headers IS NULL OR json_type(headers) = 'object'),
   UNIQUE (topic, partition, "offset")
 );
+-- Finds the records that a later one of their key replaces.
+CREATE INDEX by_key ON records (topic, partition, key, "offset") WHERE topic IN ('rounds', 'trust');
 CREATE TRIGGER "records stay as they are" BEFORE UPDATE ON records BEGIN
   SELECT RAISE(ABORT, 'a record is never changed');
 END;
