@@ -1,16 +1,11 @@
 //! The same load on a blackboard: three processors share one file, and are killed wherever they
 //! stand, or stopped for longer than a session and let go on.
 
-use std::time::Duration;
-
-use super::{house_on_blackboard, play, tell, times, wait};
+use super::{PARTITIONS, house_on_blackboard, play, tell, times, until, wait};
 use crate::support::load::Random;
 use crate::support::{House, Processor};
 
 const NAMES: [&str; 3] = ["one", "two", "three"];
-/// How long a processor is stopped: longer than a session, so that others take its partitions.
-const STOPPED: Duration = Duration::from_secs(14);
-
 fn all(start: impl Fn(&str) -> Processor) -> Vec<Processor> {
     NAMES.iter().map(|name| start(name)).collect()
 }
@@ -43,14 +38,26 @@ fn processors_killed_on_one_file_lose_and_double_nothing() {
 }
 
 /// Stops one for so long that the others take its partitions, then lets it go on.
-fn stop(random: &mut Random, times: usize, start: impl Fn(&str) -> Processor) -> Vec<Processor> {
+fn stop(
+    house: &House,
+    random: &mut Random,
+    times: usize,
+    start: impl Fn(&str) -> Processor,
+    enough: impl Fn() -> bool,
+) -> Vec<Processor> {
     let running = all(start);
+    until(|| house.logged("restored") >= PARTITIONS.unsigned_abs() as usize);
     wait(2_000);
-    for _ in 0..times {
+    let mut stopped = 0;
+    while stopped < times || !enough() {
+        stopped += 1;
         // The last by name has no partition: there are twice as many engines.
         let which = *random.one_of(&[0, 2]);
+        let restored = house.logged("restored");
         running[which].pause();
-        wait(i64::try_from(STOPPED.as_millis()).unwrap());
+        // Its session ends, and others have its partitions.
+        until(|| house.logged("restored") > restored);
+        wait(random.within(100..1_000));
         running[which].resume();
         wait(random.within(500..2_000));
     }
@@ -65,9 +72,10 @@ fn a_processor_that_comes_back_after_its_session_decides_nothing() {
     let house = house_on_blackboard();
     let count = times(2, 20);
     let played = play(&house, &mut random, |random| {
-        stop(random, count, |name| house.run_as(name))
+        let start = |name: &str| house.run_as(name);
+        let told = || house.logged("others have taken its partitions") > 0;
+        stop(&house, random, count, start, told)
     });
-    assert!(house.logged("others have taken its partitions") > 0);
     tell(fault, count, seed, &house, &played);
 }
 
@@ -105,6 +113,7 @@ fn a_processor_that_nobody_fences_on_a_blackboard_would_be_seen() {
     let switch = "fencing-off";
     let house = house_on_blackboard();
     super::must_show(switch, &house, |random| {
-        stop(random, 1, |name| house.run_faulty(name, switch))
+        let start = |name: &str| house.run_faulty(name, switch);
+        stop(&house, random, 1, start, || true)
     });
 }
