@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quorate_core::ids::Timestamp;
+use quorate_core::topic::Topic;
 
 use super::{Entry, Error, Reading};
 use crate::telemetry::Ahead;
@@ -32,6 +33,14 @@ pub trait Handle: Send + Sync {
     /// # Errors
     /// [`Error::Log`] if there is none to be had.
     fn reader(&self) -> Result<Box<dyn Reading + Send>, Error>;
+
+    /// The offset up to which, exclusive, processors have committed that they read an input's
+    /// partition; none if none ever did. What they refused by then is, or soon will be, among the
+    /// dead letters before the far end of these.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn committed(&self, topic: Topic, partition: i32) -> Result<Option<i64>, Error>;
 }
 
 /// Where a record came to lie.

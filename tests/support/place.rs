@@ -42,11 +42,11 @@ impl Place {
     pub(crate) fn pen(&self) -> Pen {
         match self {
             Self::Kafka(connection) => Pen::Kafka(Appender::open(connection).unwrap()),
-            Self::Blackboard(board) => Pen::Blackboard(Page {
+            Self::Blackboard(board) => Pen::Blackboard(Box::new(Page {
                 edge: blackboard::Edge::new(board.clone()),
                 waiting: Vec::new(),
                 appended: Vec::new(),
-            }),
+            })),
         }
     }
 }
@@ -54,7 +54,7 @@ impl Place {
 /// Somebody who appends, a record after the other.
 pub(crate) enum Pen {
     Kafka(Appender),
-    Blackboard(Page),
+    Blackboard(Box<Page>),
 }
 
 /// What is written to a blackboard together.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quorate_core::ids::Timestamp;
+use quorate_core::topic::Topic;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::file::{append, next, now, sql};
@@ -17,6 +18,8 @@ pub struct Edge {
     codec: Arc<Codec>,
     /// What writes, once something is to be written.
     writes: Mutex<Option<Connection>>,
+    /// What is asked how far processors are, once somebody wants to know.
+    asks: Mutex<Option<Reader>>,
 }
 
 impl Edge {
@@ -27,6 +30,7 @@ impl Edge {
             board,
             codec: super::codec(),
             writes: Mutex::default(),
+            asks: Mutex::default(),
         }
     }
 }
@@ -52,6 +56,16 @@ impl Handle for Edge {
 
     fn reader(&self) -> Result<Box<dyn Reading + Send>, Error> {
         Ok(Box::new(Reader::open(&self.board)?))
+    }
+
+    fn committed(&self, topic: Topic, partition: i32) -> Result<Option<i64>, Error> {
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = match &mut *asks {
+            Some(reader) => reader,
+            none => none.insert(Reader::open(&self.board)?),
+        };
+        let found = reader.committed_at(topic, partition)?;
+        Ok(found.map(|(next, _)| next))
     }
 }
 

@@ -48,7 +48,12 @@ impl Reader {
         })
     }
 
-    fn committed_at(&self, topic: Topic, partition: i32) -> Result<Option<(i64, String)>, Error> {
+    /// A position as it was committed, with what goes with it.
+    pub(super) fn committed_at(
+        &self,
+        topic: Topic,
+        partition: i32,
+    ) -> Result<Option<(i64, String)>, Error> {
         let asked = "SELECT next, metadata FROM positions WHERE topic = ?1 AND partition = ?2";
         let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let mut asked = self

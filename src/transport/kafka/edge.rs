@@ -1,7 +1,12 @@
 //! Kafka from its edge: records appended outside transactions, and what is committed read.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use quorate_core::topic::Topic;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::connection::PATIENCE;
 use super::{Appended, Appender, Connection, Error, Reader, Schemas, partitions};
 use crate::transport::{Entry, Handle, Reading};
 use crate::wire::Codec;
@@ -11,6 +16,8 @@ use crate::wire::Codec;
 pub struct Edge {
     connection: Connection,
     codec: Arc<Codec>,
+    /// What the processors' group is asked by, once somebody wants to know.
+    asks: Mutex<Option<Reader>>,
 }
 
 impl Edge {
@@ -23,6 +30,7 @@ impl Edge {
         Ok(Self {
             connection: connection.clone(),
             codec: Arc::clone(schemas.codec()),
+            asks: Mutex::default(),
         })
     }
 }
@@ -53,5 +61,29 @@ impl Handle for Edge {
 
     fn reader(&self) -> Result<Box<dyn Reading + Send>, Error> {
         Ok(Box::new(Reader::open(&self.connection)?))
+    }
+
+    /// It waits while a transaction holds the position.
+    fn committed(&self, topic: Topic, partition: i32) -> Result<Option<i64>, Error> {
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = match &mut *asks {
+            Some(reader) => reader,
+            none => none.insert(Reader::of_group(
+                &self.connection,
+                &self.connection.group(),
+            )?),
+        };
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.connection.topic(topic), partition);
+        let answer = reader.consumer().committed_offsets(list, PATIENCE);
+        let answer = answer.map_err(Error::kafka("ask for committed positions"))?;
+        let elements = answer.elements();
+        let Some(found) = elements.first() else {
+            return Ok(None);
+        };
+        found
+            .error()
+            .map_err(Error::kafka("read committed positions"))?;
+        Ok(found.offset().to_raw().filter(|next| *next >= 0))
     }
 }
