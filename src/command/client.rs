@@ -311,13 +311,13 @@ pub(super) fn confidence(
     let Some(probability) = probability else {
         return Ok(confidence);
     };
-    anyhow::ensure!(
-        (0.5..=1.0).contains(&probability),
-        "probability `{probability}` is not between 0.5 and 1; what is more likely wrong than \
-         right is better said the other way round"
-    );
-    // To the millionth, which is what is counted.
-    Ok(Some(((2.0 * probability - 1.0) * 1e6).round() / 1e6))
+    let confidence = wire::json::confidence_of(probability).with_context(|| {
+        format!(
+            "probability `{probability}` is not between 0.5 and 1; what is more likely wrong than \
+             right is better said the other way round"
+        )
+    })?;
+    Ok(Some(confidence))
 }
 
 /// An id that sorts by the time it was made at.

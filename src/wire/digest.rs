@@ -9,7 +9,8 @@ use super::codec::USUAL;
 use super::{Datum, Error};
 
 /// The digest of bytes.
-pub(super) fn sha256(bytes: &[u8]) -> Digest {
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }
 

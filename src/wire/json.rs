@@ -57,6 +57,14 @@ pub fn from_value_strict<'a, T: Datum + Deserialize<'a>>(value: &'a Value) -> Re
     T::deserialize(value).map_err(Error::malformed)
 }
 
+/// The confidence that a probability of being right stands for, to the millionth, which is what is
+/// counted; none for what is more likely wrong than right, or is no probability.
+#[must_use]
+pub fn confidence_of(probability: f64) -> Option<f64> {
+    let is_one = (0.5..=1.0).contains(&probability);
+    is_one.then(|| ((2.0 * probability - 1.0) * 1e6).round() / 1e6)
+}
+
 fn write<T: Serialize, F: Formatter>(value: &T, formatter: F) -> Result<String, Error> {
     let mut text = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut text, Hexadecimal(formatter));

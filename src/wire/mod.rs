@@ -27,7 +27,7 @@ mod second_opinion;
 mod trace;
 
 pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT, unframed};
-pub use digest::{digest_of, policy_digest, seal_policy};
+pub use digest::{digest_of, policy_digest, seal_policy, sha256};
 pub use error::Error;
 pub use kind::{Datum, Kind, Record};
 pub use partition::partition_of;
