@@ -44,6 +44,8 @@ pub struct Config {
     pub topics: Topics,
     /// How the processor runs.
     pub run: Run,
+    /// How others take part over HTTP.
+    pub gateway: Gateway,
     /// What is logged.
     pub log: Log,
 }
@@ -76,6 +78,15 @@ pub struct Run {
     pub observe: String,
     /// Milliseconds something may stand still before that is an illness.
     pub stall_ms: u64,
+}
+
+/// How others take part over HTTP.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Gateway {
+    /// Where it listens.
+    pub listen: String,
+    /// File that says who is let in; empty: nobody.
+    pub tokens_file: String,
 }
 
 /// What is logged.

@@ -14,6 +14,7 @@ mod examples;
 mod faults;
 mod foreign;
 mod golden;
+mod http;
 mod kafka;
 mod membership;
 mod observe;

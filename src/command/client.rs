@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -99,6 +100,11 @@ impl Client {
     /// The log.
     pub(super) fn handle(&self) -> &dyn Handle {
         self.handle.as_ref()
+    }
+
+    /// The log, to be shared.
+    pub(super) fn into_handle(self) -> Arc<dyn Handle> {
+        Arc::from(self.handle)
     }
 
     /// What reads and writes records.

@@ -21,6 +21,7 @@ pub mod resolve;
 mod respond;
 mod run;
 mod schemas;
+mod serve;
 mod show;
 mod suspend;
 mod topics;
@@ -99,6 +100,8 @@ enum Verb {
     Resume(suspend::Resume),
     /// Run the processor
     Run(run::Run),
+    /// Serve the protocol over HTTP
+    Serve(serve::Serve),
     /// Propose an action
     Propose(propose::Propose),
     /// Answer a proposal
@@ -161,6 +164,7 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Suspend(verb) => verb.call(&config)?,
         Verb::Resume(verb) => verb.call(&config)?,
         Verb::Run(verb) => verb.call(&config)?,
+        Verb::Serve(verb) => verb.call(&config)?,
         Verb::Propose(verb) => verb.call(&config)?,
         Verb::Respond(verb) => verb.call(&config)?,
         Verb::Decide(verb) => verb.call(&config)?,

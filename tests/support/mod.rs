@@ -20,6 +20,7 @@ pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod secured;
 mod waiting;
+pub(crate) mod web;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};

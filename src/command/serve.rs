@@ -1,0 +1,83 @@
+//! `quorate serve`: the HTTP gateway, until it is told to stop.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::client::{self, Client};
+use crate::config::Config;
+use crate::gateway::access::Access;
+use crate::gateway::desk::Desk;
+use crate::gateway::http::{self, Gateway};
+
+/// How long answers under way may take once it was told to stop; whoever waits is cut off then.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Where to serve.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where to listen; port 0: any that is free
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+}
+
+impl Serve {
+    pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
+        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+        let access = access(&config.gateway.tokens_file)?;
+        let listen = self.listen.unwrap_or_else(|| config.gateway.listen.clone());
+        let runtime = client::runtime()?;
+        let listener = runtime.block_on(TcpListener::bind(&listen));
+        let listener = listener.with_context(|| format!("cannot listen at `{listen}`"))?;
+        let address = listener.local_addr().context("cannot tell the address")?;
+        let desk = Desk::open(Client::open(config)?.into_handle())?;
+        let gateway = Arc::new(Gateway { access, desk });
+        let ended = Arc::new(AtomicBool::new(false));
+        let following = {
+            let (gateway, ended) = (Arc::clone(&gateway), Arc::clone(&ended));
+            let named = thread::Builder::new().name("follow".to_owned());
+            let follow = move || gateway.desk.follow(&ended);
+            named.spawn(follow).context("cannot start a thread")?
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async {
+            // Whether told so or because nobody is left to tell: it ends.
+            let _told = stopped.await;
+        };
+        let serving = runtime.spawn(http::serve(listener, gateway, stopped));
+        tracing::info!(%address, "serving the protocol over HTTP");
+        super::answer(&format!("http://{address}"))?;
+        let _signal = signals.forever().next();
+        // The second time it ends the process as if nobody listened.
+        drop(signals);
+        drop(stop);
+        let served = runtime.block_on(async { timeout(LAST_ANSWERS, serving).await });
+        ended.store(true, Ordering::Relaxed);
+        let followed = following.join();
+        runtime.shutdown_timeout(LAST_ANSWERS);
+        followed.map_err(|_| io::Error::other("a thread has ended"))?;
+        served.map_or(Ok(()), |ended| Ok(ended??))
+    }
+}
+
+/// Who is let in: nobody, without a file.
+fn access(file: &str) -> anyhow::Result<Access> {
+    if file.is_empty() {
+        tracing::warn!("gateway.tokens_file is not set: nobody is let in");
+        return Ok(Access::default());
+    }
+    let text = std::fs::read_to_string(Path::new(file));
+    let text = text.with_context(|| format!("cannot read tokens `{file}`"))?;
+    Access::from_toml(&text).with_context(|| format!("cannot use tokens `{file}`"))
+}

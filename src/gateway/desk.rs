@@ -1,0 +1,277 @@
+//! What every edge does with the log: append what was said, and find out what became of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use quorate_core::ids::Offset;
+use quorate_core::records::{Closed, RoundState};
+use quorate_core::topic::Topic;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::draft::{Draft, Said};
+use super::follow::follow;
+use super::refusal::{Refusal, Sort};
+use super::view::{Known, Place, Seen, View};
+use crate::transport::{Appended, Entry, Error, Handle, Reading};
+use crate::wire::{Codec, partition_of};
+
+/// How often processors are asked how far they are, whoever wants to know.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The log as an edge has it.
+pub struct Desk {
+    handle: Arc<dyn Handle>,
+    partitions: i32,
+    view: Arc<View>,
+    /// What asks for ends, once somebody wants to know.
+    asks: Arc<Mutex<Option<Box<dyn Reading + Send>>>>,
+    /// How far processors were when last asked; whoever asks again waits for the one who asks.
+    asked: BTreeMap<(Topic, i32), tokio::sync::Mutex<Option<Passed>>>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let partitions = &self.partitions;
+        f.debug_struct("Desk")
+            .field("partitions", partitions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far processors had read an input when they were asked.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    asked: Instant,
+    committed: Option<i64>,
+    /// What they refused by then lies before it.
+    letters: i64,
+}
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is admitted.
+    Admitted,
+    /// It was refused.
+    Refused(Refusal),
+    /// Neither, by now.
+    Pending,
+}
+
+impl Desk {
+    /// The desk of a log.
+    ///
+    /// # Errors
+    /// As [`Handle::partitions`].
+    pub fn open(handle: Arc<dyn Handle>) -> Result<Self, Error> {
+        let partitions = handle.partitions()?;
+        let inputs = [Topic::Proposals, Topic::Responses];
+        let places = inputs
+            .into_iter()
+            .flat_map(|topic| (0..partitions).map(move |partition| (topic, partition)));
+        Ok(Self {
+            asked: places.map(|place| (place, Default::default())).collect(),
+            handle,
+            partitions,
+            view: Arc::default(),
+            asks: Arc::default(),
+        })
+    }
+
+    /// Keeps what is known of the log up to date until `stop` is set; for a thread of its own.
+    pub fn follow(&self, stop: &AtomicBool) {
+        follow(&self.view, &self.handle, self.partitions, stop);
+    }
+
+    /// What reads and writes records.
+    #[must_use]
+    pub fn codec(&self) -> &Codec {
+        self.handle.codec()
+    }
+
+    /// What is known of the log.
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Appends a record where its key belongs, and waits until it is there.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the log does not take it; it may be there all the same.
+    pub async fn append(&self, draft: &Draft, trace: Option<String>) -> Result<Appended, Refusal> {
+        let (handle, partitions) = (Arc::clone(&self.handle), self.partitions);
+        let (topic, key, value) = (draft.said.topic(), draft.key.clone(), draft.value.clone());
+        let append = move || {
+            let trace = trace.as_deref();
+            let trace = trace.map(|trace| ("traceparent", trace.as_bytes()));
+            let entry = Entry {
+                topic,
+                partition: partition_of(key.as_bytes(), partitions),
+                key: Some(key.as_bytes()),
+                value: Some(&value),
+                headers: trace.as_slice(),
+            };
+            let appended = handle.append(&[entry])?;
+            let nowhere = || Error::TimedOut("append a record".to_owned());
+            appended.into_iter().next().ok_or_else(nowhere)
+        };
+        let appended = spawn_blocking(append).await.map_err(ended)?;
+        appended.map_err(|error| Refusal::from(error).about(&draft.id))
+    }
+
+    /// What becomes of a record within a time.
+    pub async fn fate(&self, draft: &Draft, appended: &Appended, span: Duration) -> Fate {
+        let fate = timeout(span, self.await_fate(draft, appended)).await;
+        fate.unwrap_or(Fate::Pending)
+    }
+
+    async fn await_fate(&self, draft: &Draft, appended: &Appended) -> Fate {
+        let place = (draft.said.topic(), appended.partition, appended.offset);
+        let mut news = self.view.news();
+        let mut hope: Option<Instant> = None;
+        // Up to where dead letters must be read, once processors have passed the record.
+        let mut letters: Option<i64> = None;
+        loop {
+            news.borrow_and_update();
+            match self.look(draft, &place, letters) {
+                Some(Look::Over(fate)) => return fate,
+                Some(Look::Hope) => hope = hope.or_else(|| Some(Instant::now())),
+                None => (hope, letters) = (None, None),
+            }
+            if let Some(since) = hope
+                && letters.is_none()
+            {
+                let passed = self.passed(&place, since).await;
+                let passed = passed.filter(|passed| passed.committed > Some(appended.offset));
+                letters = passed.map(|passed| passed.letters);
+                if letters.is_some() {
+                    continue;
+                }
+            }
+            let asks_again = hope.is_some() && letters.is_none();
+            let patience = if asks_again { POLL } else { Duration::MAX };
+            // Whether something came or not: it is looked again.
+            let _came = timeout(patience, news.changed()).await;
+        }
+    }
+
+    fn look(&self, draft: &Draft, place: &Place, letters: Option<i64>) -> Option<Look> {
+        let known = self.view.known();
+        if let Some(letter) = known.letter(place) {
+            let refusal = Refusal::new(Sort::Refused, &*letter.reason, &*letter.detail);
+            return Some(Look::Over(Fate::Refused(refusal.about(&draft.id))));
+        }
+        let seen = known.round(&draft.round()?)?;
+        look_at(draft.said, seen, place.2)?;
+        let is_read = |end| known.next(Topic::DeadLetters, place.1) >= Some(end);
+        let is_over = letters.is_some_and(is_read) || is_told(draft.said, seen, place.2);
+        Some(if is_over {
+            Look::Over(Fate::Admitted)
+        } else {
+            Look::Hope
+        })
+    }
+
+    /// How far processors are, asked no earlier than at a time; none if nobody says.
+    async fn passed(&self, place: &Place, since: Instant) -> Option<Passed> {
+        let (topic, partition, _) = *place;
+        let mut last = self.asked.get(&(topic, partition))?.lock().await;
+        let is_fresh = |last: &Passed| last.asked >= since && last.asked.elapsed() < POLL;
+        if let Some(last) = last.filter(is_fresh) {
+            return Some(last);
+        }
+        let (handle, asks) = (Arc::clone(&self.handle), Arc::clone(&self.asks));
+        let ask = move || ask(handle.as_ref(), &asks, topic, partition);
+        match spawn_blocking(ask).await.ok()? {
+            Ok(passed) => {
+                *last = Some(passed);
+                Some(passed)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot ask how far processors are");
+                None
+            }
+        }
+    }
+}
+
+/// What a look at a record gives.
+enum Look {
+    Over(Fate),
+    /// It may be admitted once processors have passed it.
+    Hope,
+}
+
+/// Whether a record may be admitted, once processors have passed it: not while it waits for its
+/// round, nor if the round closed before it.
+fn look_at(said: Said, seen: &Seen, offset: i64) -> Option<()> {
+    let round = &seen.round.as_ref()?.round;
+    let closed = |closed: &Closed| closed.coordinates.closing_offset < Offset(offset);
+    let is_late = round.state != RoundState::Open && round.closed.as_ref().is_some_and(closed);
+    (said != Said::Response || !is_late).then_some(())
+}
+
+/// Whether a round itself tells that a record was admitted.
+fn is_told(said: Said, seen: &Seen, offset: i64) -> bool {
+    let Some(held) = &seen.round else {
+        return false;
+    };
+    let closed = held.round.closed.as_ref();
+    match said {
+        Said::Proposal => held.round.opening.proposal_offset == Offset(offset),
+        Said::Response => false,
+        Said::Decision => closed.is_some_and(|closed| {
+            let judged = closed.approvals.iter().chain(&closed.coordinates.judged);
+            judged
+                .into_iter()
+                .any(|judged| judged.offset == Offset(offset))
+        }),
+        Said::Result => closed.is_some_and(|closed| {
+            let settlement = closed.settlement.as_ref();
+            settlement.is_some_and(|settled| settled.offset == Offset(offset))
+        }),
+    }
+}
+
+/// ORDER: the dead letters' end is asked for after the position, so that it has what was refused
+/// by then; the far one, since a transaction's end may come to them later than to the position.
+fn ask(
+    handle: &dyn Handle,
+    asks: &Mutex<Option<Box<dyn Reading + Send>>>,
+    topic: Topic,
+    partition: i32,
+) -> Result<Passed, Error> {
+    let asked = Instant::now();
+    let committed = handle.committed(topic, partition)?;
+    let mut asks = asks.lock().unwrap_or_else(PoisonError::into_inner);
+    let reader = match &mut *asks {
+        Some(reader) => reader,
+        none => none.insert(handle.reader()?),
+    };
+    let (_, letters) = reader.far_ends(Topic::DeadLetters, partition)?;
+    Ok(Passed {
+        asked,
+        committed,
+        letters,
+    })
+}
+
+fn ended(error: tokio::task::JoinError) -> Refusal {
+    tracing::error!(%error, "a task has ended");
+    Refusal::new(Sort::Away, "log_unavailable", "it was given up")
+}
+
+/// Whether what is known can be told: it is not while the log cannot be followed.
+///
+/// # Errors
+/// A [`Refusal`] to be tried again.
+pub(super) fn follows(known: &Known) -> Result<(), Refusal> {
+    if known.follows() {
+        return Ok(());
+    }
+    let detail = "the log is not read to its end yet";
+    Err(Refusal::new(Sort::Away, "log_unavailable", detail))
+}
