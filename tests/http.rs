@@ -1,6 +1,7 @@
 //! The protocol over HTTP: rounds from their opening to their outcome, who may say what, and how
 //! what is wrong is told.
 
+use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -302,6 +303,9 @@ fn what_is_no_record_is_refused_before_it_is_appended() {
     let mut long = proposal("pay.out");
     long["rationale"] = "x".repeat(64 * 1024).into();
     post(&long.to_string()).problem(413, "record_too_large");
+    // Whatever it holds: nobody reads it.
+    let padded = format!("{}{}", proposal("pay.out"), " ".repeat(64 * 1024));
+    post(&padded).problem(413, "record_too_large");
     for wait in ["x", "-1", "31", "NaN", "1&more=2"] {
         let path = format!("/v1/proposals?wait={wait}");
         web.post("desk", &path, &proposal("pay.out"))
@@ -388,4 +392,47 @@ fn a_trace_goes_on_to_the_outcome() {
         web.get("desk", &round).with(200)["opening"]["traceparent"],
         trace
     );
+}
+
+#[test]
+fn on_kafka_it_is_the_same() {
+    let house = House::with(1, AGENTS, POLICIES);
+    let _processor = house.run();
+    let web = house.serve(Some(&everybody()));
+    let round = proposed(&web, "pay.out");
+    let path = "/v1/responses?wait=30";
+    // A refusal leaves a transaction's marker behind it, which no record shows.
+    web.post("ada", path, &response(&round, "CHALLENGE"))
+        .problem(422, "reasoning_missing");
+    assert_eq!(waiting(web.get("ada", "/v1/inbox")), [&*round]);
+    let said = web.post("ada", path, &response(&round, "ENDORSE"));
+    assert_eq!(said.with(200)["state"], "admitted");
+    let said = web.post("bob", path, &response(&round, "ENDORSE"));
+    assert_eq!(said.with(200)["state"], "admitted");
+    let outcomes = format!("/v1/rounds/{round}/outcomes");
+    let outcome = || {
+        web.get("ada", &outcomes).with(200)["outcomes"]
+            .get(0)
+            .cloned()
+    };
+    until("it is decided", || outcome().is_some());
+    let late = web.post("bob", path, &response(&round, "ABSTAIN"));
+    late.problem(422, "round_closed");
+    web.stop();
+}
+
+#[test]
+fn whoever_still_waits_does_not_keep_it_from_stopping() {
+    let house = house();
+    let web = house.serve(Some(&everybody()));
+    let mut waits = web.connect();
+    let head = format!(
+        "GET /v1/inbox?wait=30 HTTP/1.1\r\nHost: it\r\n{}\r\n\r\n",
+        bearer("ada")
+    );
+    waits.write_all(head.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    let since = Instant::now();
+    web.stop();
+    assert!(since.elapsed() < Duration::from_secs(10));
 }

@@ -34,7 +34,12 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
-        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+        // While it starts, and the second time, a signal ends the process as if nobody listened.
+        let abrupt = Arc::new(AtomicBool::new(true));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&abrupt))
+                .context("cannot listen for signals")?;
+        }
         let access = access(&config.gateway.tokens_file)?;
         let listen = self.listen.unwrap_or_else(|| config.gateway.listen.clone());
         let runtime = client::runtime()?;
@@ -56,11 +61,12 @@ impl Serve {
             let _told = stopped.await;
         };
         let serving = runtime.spawn(http::serve(listener, gateway, stopped));
+        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+        abrupt.store(false, Ordering::Relaxed);
         tracing::info!(%address, "serving the protocol over HTTP");
         super::answer(&format!("http://{address}"))?;
         let _signal = signals.forever().next();
-        // The second time it ends the process as if nobody listened.
-        drop(signals);
+        abrupt.store(true, Ordering::Relaxed);
         drop(stop);
         let served = runtime.block_on(async { timeout(LAST_ANSWERS, serving).await });
         ended.store(true, Ordering::Relaxed);

@@ -97,6 +97,12 @@ impl Desk {
         &self.view
     }
 
+    /// The same, for whoever tells it something.
+    #[cfg(test)]
+    pub(super) fn shared_view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
+    }
+
     /// Appends a record where its key belongs, and waits until it is there.
     ///
     /// # Errors
@@ -166,7 +172,7 @@ impl Desk {
         }
         let seen = known.round(&draft.round()?)?;
         look_at(draft.said, seen, place.2)?;
-        let is_read = |end| known.next(Topic::DeadLetters, place.1) >= Some(end);
+        let is_read = |end| known.next(Topic::DeadLetters, place.1).unwrap_or(0) >= end;
         let is_over = letters.is_some_and(is_read) || is_told(draft.said, seen, place.2);
         Some(if is_over {
             Look::Over(Fate::Admitted)
@@ -274,4 +280,117 @@ pub(super) fn follows(known: &Known) -> Result<(), Refusal> {
     }
     let detail = "the log is not read to its end yet";
     Err(Refusal::new(Sort::Away, "log_unavailable", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::gateway::told::{Fake, ID, Told};
+
+    /// A desk whose log is told what to say.
+    struct Place {
+        desk: Desk,
+        told: Told,
+        committed: Arc<std::sync::atomic::AtomicI64>,
+        letters: Arc<std::sync::atomic::AtomicI64>,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let fake = Fake::default();
+            let (committed, letters) = (Arc::clone(&fake.committed), Arc::clone(&fake.letters));
+            let desk = Desk::open(Arc::new(fake)).unwrap();
+            let told = Told::to(Arc::clone(&desk.view));
+            Self {
+                desk,
+                told,
+                committed,
+                letters,
+            }
+        }
+
+        fn passed(&self, committed: i64, letters: i64) {
+            self.committed.store(committed, Ordering::SeqCst);
+            self.letters.store(letters, Ordering::SeqCst);
+        }
+
+        /// What becomes of a response at an offset.
+        fn fate(&self, offset: i64) -> Fate {
+            let draft = Draft {
+                said: Said::Response,
+                id: "r".to_owned(),
+                key: ID.to_string(),
+                value: Vec::new(),
+            };
+            let appended = Appended {
+                topic: "responses".to_owned(),
+                partition: 0,
+                offset,
+                timestamp: None,
+                ahead: None,
+            };
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_time().build().unwrap();
+            let fate = self
+                .desk
+                .fate(&draft, &appended, Duration::from_millis(120));
+            runtime.block_on(fate)
+        }
+    }
+
+    #[test]
+    fn what_processors_have_not_passed_is_pending() {
+        let mut place = Place::new();
+        place.told.round(ID, RoundState::Open, 1);
+        place.passed(7, 0);
+        assert_eq!(place.fate(7), Fate::Pending);
+        place.passed(8, 0);
+        assert_eq!(place.fate(7), Fate::Admitted);
+    }
+
+    #[test]
+    fn what_has_no_round_yet_may_be_waiting_for_it() {
+        let mut place = Place::new();
+        place.passed(8, 0);
+        assert_eq!(place.fate(7), Fate::Pending);
+        place.told.round(ID, RoundState::Open, 1);
+        assert_eq!(place.fate(7), Fate::Admitted);
+    }
+
+    #[test]
+    fn what_came_after_its_round_closed_is_not_admitted() {
+        let mut place = Place::new();
+        place.told.round_closed(ID, RoundState::Closed, 1, Some(6));
+        place.passed(9, 0);
+        assert_eq!(place.fate(7), Fate::Pending);
+        assert_eq!(place.fate(6), Fate::Admitted, "it is what closed it");
+    }
+
+    #[test]
+    fn nothing_is_admitted_before_the_dead_letters_are_read() {
+        let mut place = Place::new();
+        place.told.round(ID, RoundState::Open, 1);
+        let letter = place.told.offset;
+        place.passed(8, letter + 1);
+        assert_eq!(place.fate(7), Fate::Pending);
+        place.told.refuse(7, 2);
+        let Fate::Refused(refusal) = place.fate(7) else {
+            panic!("not refused");
+        };
+        assert_eq!(refusal.code, "reasoning_missing");
+        assert_eq!(place.fate(6), Fate::Admitted);
+    }
+
+    #[test]
+    fn what_was_asked_before_the_round_was_known_does_not_count() {
+        let mut place = Place::new();
+        place.told.round(ID, RoundState::Open, 1);
+        place.passed(8, 0);
+        assert_eq!(place.fate(6), Fate::Admitted);
+        // At once, so that what was asked is still fresh.
+        place.passed(8, place.told.offset + 1);
+        assert_eq!(place.fate(7), Fate::Pending);
+    }
 }

@@ -10,4 +10,6 @@ mod follow;
 pub mod http;
 pub mod observe;
 pub mod refusal;
+#[cfg(test)]
+mod told;
 mod view;

@@ -372,154 +372,10 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use quorate_core::ids::{AgentId, Bytes, Digest};
-    use quorate_core::millionths::Millionths;
-    use quorate_core::records::{Action, AgentKind, Grant, Opening, Pins, Stakes, Verdict};
-
     use super::*;
-    use crate::wire::Record;
+    use crate::gateway::told::{ID, OTHER, Told};
 
     const HOUR: i64 = MEMORY.0;
-    const ID: ProposalId = ProposalId::from_bytes([7; 16]);
-    const OTHER: ProposalId = ProposalId::from_bytes([8; 16]);
-
-    /// A view, and where the next record of all lies.
-    struct Told {
-        view: View,
-        codec: Codec,
-        offset: i64,
-    }
-
-    impl Told {
-        fn new() -> Self {
-            let mut told = Self {
-                view: View::default(),
-                codec: Codec::single_object(),
-                offset: 0,
-            };
-            told.list(AgentStatus::Active);
-            told
-        }
-
-        /// Tells a record; where it lies.
-        fn tell<T: Record>(&mut self, key: &str, record: &T, at: i64) -> i64 {
-            let offset = self.offset;
-            self.offset += 1;
-            let stored = Stored {
-                topic: T::KIND.topic(),
-                partition: 0,
-                offset,
-                timestamp: Some(Timestamp(at)),
-                key: Some(key.as_bytes().to_vec()),
-                value: Some(self.codec.encode(record).unwrap()),
-                control: false,
-                forwarded: false,
-                traceparent: None,
-            };
-            self.view.take(&self.codec, &stored);
-            offset
-        }
-
-        fn list(&mut self, status: AgentStatus) {
-            let grant = Grant {
-                domain: "pay".to_owned(),
-                authority: Millionths::new(1).unwrap(),
-                prior: None,
-            };
-            let agent = Agent {
-                agent_id: AgentId::from("ada"),
-                kind: AgentKind::Agent,
-                display_name: String::new(),
-                principal: "ada".to_owned(),
-                model_family: None,
-                domains: vec![grant],
-                reviews: Vec::new(),
-                public_keys: Vec::new(),
-                status,
-            };
-            self.tell("ada", &agent, 0);
-        }
-
-        fn round(&mut self, id: ProposalId, state: RoundState, at: i64) {
-            let proposal = Proposal {
-                proposal_id: id.to_string(),
-                proposer: "desk".to_owned(),
-                domain: "pay.out".to_owned(),
-                action: Action::default(),
-                summary: String::new(),
-                rationale: String::new(),
-                confidence: 0.9,
-                stakes: Stakes::Low,
-                deadline: None,
-                supersedes: None,
-                labels: Vec::new(),
-            };
-            let opening = Opening {
-                proposal_offset: Offset(0),
-                proposal_time: Timestamp(at),
-                responses_time: Timestamp(at),
-                deadline: Timestamp(at + 1_000),
-                proposal_digest: Digest::default(),
-                proposal: Bytes(self.codec.encode(&proposal).unwrap()),
-                proposer: AgentId::from("desk"),
-                pattern: "pay".to_owned(),
-                policy_digest: Digest::default(),
-                rules_revision: 1,
-                pins: Pins::NONE,
-                traceparent: None,
-            };
-            let round = Round {
-                proposal_id: id,
-                state,
-                opening,
-                closed: None,
-                snapshot: None,
-            };
-            self.tell(&id.to_string(), &round, at);
-        }
-
-        fn answer(&mut self, at: i64) -> i64 {
-            let response = Response {
-                response_id: "r".into(),
-                proposal_id: ID.to_string().into(),
-                proposal_digest: None,
-                agent_id: "ada".into(),
-                verdict: Verdict::Endorse,
-                confidence: 0.9,
-                reasoning: "".into(),
-                evidence: Vec::new(),
-            };
-            self.tell(&ID.to_string(), &response, at)
-        }
-
-        fn refuse(&mut self, offset: i64, at: i64) {
-            let letter = DeadLetter {
-                topic: "responses".to_owned(),
-                partition: 0,
-                offset: Offset(offset),
-                timestamp: Timestamp(at),
-                key: Some(Bytes(ID.to_string().into_bytes())),
-                value: None,
-                reason: "reasoning_missing".to_owned(),
-                detail: String::new(),
-                judged_by: Pins::NONE,
-            };
-            self.tell(&ID.to_string(), &letter, at);
-        }
-
-        fn inbox(&self) -> usize {
-            self.view.known().inbox("ada", None).len()
-        }
-
-        fn knows(&self, id: ProposalId) -> bool {
-            self.view.known().round(&id).is_some()
-        }
-
-        fn refused(&self, offset: i64) -> bool {
-            let place = (Topic::Responses, 0, offset);
-            self.view.known().letter(&place).is_some()
-        }
-    }
 
     #[test]
     fn what_was_refused_is_no_answer_whichever_is_read_first() {
@@ -552,10 +408,12 @@ mod tests {
         let mut told = Told::new();
         told.round(ID, RoundState::Open, 1);
         assert_eq!(told.inbox(), 1);
-        told.list(AgentStatus::Suspended);
+        told.list("ada", AgentStatus::Suspended);
         assert_eq!(told.inbox(), 0);
         assert!(told.view.known().inbox("bob", None).is_empty());
-        assert!(told.view.known().inbox("desk", None).is_empty());
+        told.list("desk", AgentStatus::Active);
+        let own = told.view.known().inbox("desk", None).len();
+        assert_eq!(own, 0, "a proposal is its proposer's answer");
     }
 
     #[test]

@@ -92,9 +92,14 @@ impl Web {
         self.server.take().unwrap().stop();
     }
 
+    /// Somebody who has said nothing yet.
+    pub(crate) fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).unwrap()
+    }
+
     /// Asks for something with these lines in the head.
     pub(crate) fn ask(&self, method: &str, path: &str, head: &[String], body: &str) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let mut stream = self.connect();
         let length = body.len();
         let mut asked = format!("{method} {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n");
         for line in head {

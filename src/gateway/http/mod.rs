@@ -144,3 +144,64 @@ fn span(text: &str) -> Result<Duration, Refusal> {
 fn bad_query(detail: impl Into<String>) -> Refusal {
     Refusal::new(Sort::Bad, "bad_query", detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use quorate_core::ids::ProposalId;
+    use quorate_core::records::RoundState;
+
+    use super::*;
+    use crate::gateway::told::{Fake, Told};
+    use crate::wire::sha256;
+
+    /// What is answered to a question, by a gateway of a log nobody follows but the test.
+    fn asked(path: &str, tell: impl FnOnce(&Desk)) -> String {
+        let digest = sha256(b"ada");
+        let tokens =
+            format!("[[token]]\nsha256 = \"{digest}\"\nsubject = \"ada\"\nroles = [\"agent\"]");
+        let access = Access::from_toml(&tokens).unwrap();
+        let desk = Desk::open(Arc::new(Fake::default())).unwrap();
+        tell(&desk);
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let gateway = Arc::new(Gateway { access, desk });
+        runtime.spawn(serve(listener, gateway, std::future::pending()));
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = "Host: it\r\nConnection: close\r\nAuthorization: bearer ada";
+        let request = format!("GET {path} HTTP/1.1\r\n{head}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        runtime.shutdown_background();
+        answer
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_log_that_is_not_followed() {
+        let round = format!("/v1/rounds/{}", ProposalId::from_bytes([7; 16]));
+        let outcomes = format!("{round}/outcomes");
+        for path in [&*round, &outcomes, "/v1/inbox", "/v1/inbox?wait=0.1"] {
+            let answer = asked(path, |_| ());
+            assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+            let answer = asked(path, |desk| desk.view().set_follows(true));
+            assert!(!answer.starts_with("HTTP/1.1 503"), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_full_inbox_is_told_in_parts() {
+        let answer = asked("/v1/inbox", |desk| {
+            let mut told = Told::to(desk.shared_view());
+            for number in 0..150 {
+                told.round(ProposalId::from_bytes([number; 16]), RoundState::Open, 1);
+            }
+            desk.view().set_follows(true);
+        });
+        assert_eq!(answer.matches("\"deadline\":1001").count(), 100);
+    }
+}
