@@ -11,11 +11,16 @@ use super::{Appended, Appender, Connection, Error, Reader, Schemas, partitions};
 use crate::transport::{Entry, Handle, Reading};
 use crate::wire::Codec;
 
+/// Most producers kept for the next record; more are made while more are needed at once.
+const IDLE_MAX: usize = 8;
+
 /// A cluster to whoever is no processor, with the schemas registered there.
 #[derive(Debug)]
 pub struct Edge {
     connection: Connection,
     codec: Arc<Codec>,
+    /// Producers that wait for something to append: to make one takes half a second.
+    idle: Mutex<Vec<Appender>>,
     /// What the processors' group is asked by, once somebody wants to know.
     asks: Mutex<Option<Reader>>,
 }
@@ -30,6 +35,7 @@ impl Edge {
         Ok(Self {
             connection: connection.clone(),
             codec: Arc::clone(schemas.codec()),
+            idle: Mutex::default(),
             asks: Mutex::default(),
         })
     }
@@ -45,7 +51,12 @@ impl Handle for Edge {
     }
 
     fn append(&self, entries: &[Entry<'_>]) -> Result<Vec<Appended>, Error> {
-        let appender = Appender::open(&self.connection)?;
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = idle().pop();
+        let appender = match waiting {
+            Some(appender) => appender,
+            None => Appender::open(&self.connection)?,
+        };
         for entry in entries {
             let Entry {
                 topic,
@@ -56,7 +67,13 @@ impl Handle for Edge {
             } = *entry;
             appender.append(topic, partition, key, value, headers)?;
         }
-        appender.settle()
+        // One that failed may still hold records, or what became of them: it is not used again.
+        let appended = appender.settle()?;
+        let mut idle = idle();
+        if idle.len() < IDLE_MAX {
+            idle.push(appender);
+        }
+        Ok(appended)
     }
 
     fn reader(&self) -> Result<Box<dyn Reading + Send>, Error> {
