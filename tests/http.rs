@@ -366,9 +366,6 @@ fn the_inbox_has_what_an_agent_can_still_answer() {
 
     // A gateway that starts later knows the same.
     let later = house.serve(Some(&everybody()));
-    until("it has read the log", || {
-        later.get("bob", "/v1/inbox").status == 200
-    });
     assert!(waiting(later.get("ada", "/v1/inbox")).is_empty());
     assert_eq!(waiting(later.get("bob", "/v1/inbox")), [&*round]);
     web.post("bob", "/v1/responses", &response(&round, "ABSTAIN"))

@@ -39,7 +39,7 @@ impl Told {
             codec: Codec::single_object(),
             offset: 0,
         };
-        told.list("ada", AgentStatus::Active);
+        told.list("ada", "pay", AgentStatus::Active);
         told
     }
 
@@ -62,9 +62,9 @@ impl Told {
         offset
     }
 
-    pub(super) fn list(&mut self, name: &str, status: AgentStatus) {
+    pub(super) fn list(&mut self, name: &str, domain: &str, status: AgentStatus) {
         let grant = Grant {
-            domain: "pay".to_owned(),
+            domain: domain.to_owned(),
             authority: Millionths::new(1).unwrap(),
             prior: None,
         };

@@ -404,14 +404,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_listed_and_active_are_asked() {
+    fn only_the_listed_and_active_are_asked_where_they_have_a_say() {
         let mut told = Told::new();
         told.round(ID, RoundState::Open, 1);
         assert_eq!(told.inbox(), 1);
-        told.list("ada", AgentStatus::Suspended);
+        told.list("ada", "pay", AgentStatus::Suspended);
         assert_eq!(told.inbox(), 0);
         assert!(told.view.known().inbox("bob", None).is_empty());
-        told.list("desk", AgentStatus::Active);
+        told.list("eve", "garden", AgentStatus::Active);
+        assert!(told.view.known().inbox("eve", None).is_empty());
+        assert!(told.view.known().inbox("eve", Some("pay")).is_empty());
+        told.list("desk", "pay", AgentStatus::Active);
         let own = told.view.known().inbox("desk", None).len();
         assert_eq!(own, 0, "a proposal is its proposer's answer");
     }

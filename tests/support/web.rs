@@ -78,6 +78,12 @@ impl House {
         };
         until("it serves", || web.read("said").contains('\n'));
         web.address = web.read("said").trim().replace("http://", "");
+        // Asked by anybody, so that nobody is asked before it has read the log.
+        if tokens.is_some() {
+            until("it has read the log", || {
+                web.get("op", "/v1/rounds/-").status == 404
+            });
+        }
         web
     }
 }
