@@ -433,3 +433,29 @@ fn whoever_still_waits_does_not_keep_it_from_stopping() {
     web.stop();
     assert!(since.elapsed() < Duration::from_secs(10));
 }
+
+#[test]
+fn what_is_sent_again_changes_nothing_and_what_differs_is_refused() {
+    let house = house();
+    let _processor = house.run();
+    let web = house.serve(Some(&everybody()));
+    let mut first = proposal("pay.out");
+    first["proposal_id"] = json!(uuid::Uuid::now_v7().to_string());
+    let path = "/v1/proposals?wait=30";
+    let round = web.post("desk", path, &first).with(200)["id"].take();
+    assert_eq!(round, first["proposal_id"]);
+    let again = web.post("desk", path, &first).with(200);
+    assert_eq!(
+        (&again["id"], &again["state"]),
+        (&round, &json!("admitted"))
+    );
+    first["summary"] = json!("another");
+    web.post("desk", path, &first)
+        .problem(422, "proposal_conflict");
+    let mut said = response(round.as_str().unwrap(), "ENDORSE");
+    said["response_id"] = json!("mine");
+    for _ in 0..2 {
+        let path = "/v1/responses?wait=30";
+        assert_eq!(web.post("ada", path, &said).with(200)["id"], "mine");
+    }
+}
