@@ -118,7 +118,10 @@ impl Told {
             pattern: "pay".to_owned(),
             policy_digest: Digest::default(),
             rules_revision: 1,
-            pins: Pins::NONE,
+            pins: Pins {
+                agents: Offset(self.offset),
+                ..Pins::NONE
+            },
             traceparent: None,
         };
         let round = Round {

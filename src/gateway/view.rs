@@ -45,7 +45,8 @@ pub(super) struct Known {
     /// The rounds that take responses.
     open: BTreeSet<ProposalId>,
     letters: BTreeMap<Place, Letter>,
-    agents: BTreeMap<String, Agent>,
+    /// Every record of each agent, by offset: a round is answered by those of its pins.
+    agents: BTreeMap<String, Vec<(Offset, Agent)>>,
     /// The offset to read next.
     next: BTreeMap<(Topic, i32), i64>,
 }
@@ -218,6 +219,12 @@ impl Known {
         self.rounds.get(id)
     }
 
+    /// Who is listed under a name.
+    pub(super) fn agent(&self, name: &str) -> Option<&Agent> {
+        let (_, last) = self.agents.get(name)?.last()?;
+        Some(last)
+    }
+
     /// Why a record was refused, if it was.
     pub(super) fn letter(&self, place: &Place) -> Option<&Letter> {
         self.letters.get(place)
@@ -230,11 +237,15 @@ impl Known {
 
     /// The open rounds an agent has a say in and has not answered, nearest deadline first.
     pub(super) fn inbox(&self, agent: &str, domain: Option<&str>) -> Vec<(&Held, &Proposal)> {
-        let listed = self.agents.get(agent);
-        let listed = listed.filter(|agent| agent.status == AgentStatus::Active);
-        let grants = listed.map_or(&[][..], |agent| &agent.domains);
-        let wanted = |proposal: &Proposal| {
-            let of = &proposal.domain;
+        let records = self.agents.get(agent).map_or(&[][..], |records| records);
+        let now = self.agent(agent);
+        let wanted = |held: &Held, proposal: &Proposal| {
+            let (of, pin) = (&proposal.domain, held.round.opening.pins.agents);
+            let upto = records.partition_point(|(offset, _)| *offset <= pin);
+            let listed = upto.checked_sub(1).and_then(|last| records.get(last));
+            let is_active = |agent: &Agent| agent.status == AgentStatus::Active;
+            let listed = listed.filter(|(_, then)| is_active(then) && now.is_some_and(is_active));
+            let grants = listed.map_or(&[][..], |(_, agent)| &agent.domains);
             let granted = grants.iter().any(|grant| covers(&grant.domain, of));
             granted && domain.is_none_or(|prefix| covers(prefix, of)) && proposal.proposer != agent
         };
@@ -247,7 +258,7 @@ impl Known {
                 let held = seen.round.as_ref()?;
                 Some((held, held.proposal.as_ref()?))
             })
-            .filter(|(_, proposal)| wanted(proposal))
+            .filter(|(held, proposal)| wanted(held, proposal))
             .collect();
         found.sort_by_key(|(held, _)| (held.round.opening.deadline, held.round.proposal_id));
         found
@@ -261,7 +272,8 @@ impl Known {
         match taken {
             Taken::Agent(agent) => {
                 let name = agent.agent_id.as_str().to_owned();
-                self.agents.insert(name, *agent);
+                let records = self.agents.entry(name).or_default();
+                records.push((Offset(place.1), *agent));
             }
             Taken::Gone(id) => {
                 self.rounds.remove(&id);
@@ -406,17 +418,20 @@ mod tests {
     #[test]
     fn only_the_listed_and_active_are_asked_where_they_have_a_say() {
         let mut told = Told::new();
+        told.list("eve", "garden", AgentStatus::Active);
+        told.list("desk", "pay", AgentStatus::Active);
         told.round(ID, RoundState::Open, 1);
         assert_eq!(told.inbox(), 1);
         told.list("ada", "pay", AgentStatus::Suspended);
         assert_eq!(told.inbox(), 0);
         assert!(told.view.known().inbox("bob", None).is_empty());
-        told.list("eve", "garden", AgentStatus::Active);
         assert!(told.view.known().inbox("eve", None).is_empty());
         assert!(told.view.known().inbox("eve", Some("pay")).is_empty());
-        told.list("desk", "pay", AgentStatus::Active);
         let own = told.view.known().inbox("desk", None).len();
         assert_eq!(own, 0, "a proposal is its proposer's answer");
+        told.list("zoe", "pay", AgentStatus::Active);
+        let before = told.view.known().inbox("zoe", None).len();
+        assert_eq!(before, 0, "the round was opened before it was listed");
     }
 
     #[test]
