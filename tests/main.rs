@@ -9,6 +9,7 @@
 
 mod blackboard;
 mod demo;
+mod dev;
 mod doctor;
 mod examples;
 mod faults;

@@ -8,6 +8,7 @@ mod agents;
 mod client;
 mod dead_letters;
 mod decide;
+mod dev;
 mod doctor;
 mod explain;
 mod in_force;
@@ -100,6 +101,8 @@ enum Verb {
     Resume(suspend::Resume),
     /// Run the processor
     Run(run::Run),
+    /// Try it: a log, a processor and HTTP in one process, with rounds to take part in
+    Dev(dev::Dev),
     /// Serve the protocol over HTTP
     Serve(serve::Serve),
     /// Propose an action
@@ -164,6 +167,7 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Suspend(verb) => verb.call(&config)?,
         Verb::Resume(verb) => verb.call(&config)?,
         Verb::Run(verb) => verb.call(&config)?,
+        Verb::Dev(verb) => verb.call(&config)?,
         Verb::Serve(verb) => verb.call(&config)?,
         Verb::Propose(verb) => verb.call(&config)?,
         Verb::Respond(verb) => verb.call(&config)?,

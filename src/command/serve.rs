@@ -12,7 +12,9 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::client::{self, Client};
@@ -47,7 +49,34 @@ impl Serve {
         let listener = listener.with_context(|| format!("cannot listen at `{listen}`"))?;
         let address = listener.local_addr().context("cannot tell the address")?;
         let desk = Desk::open(Client::open(config)?.into_handle())?;
-        let gateway = Arc::new(Gateway { access, desk });
+        let serving = Serving::start(runtime, listener, Gateway { access, desk })?;
+        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+        abrupt.store(false, Ordering::Relaxed);
+        tracing::info!(%address, "serving the protocol over HTTP");
+        super::answer(&format!("http://{address}"))?;
+        let _signal = signals.forever().next();
+        abrupt.store(true, Ordering::Relaxed);
+        serving.stop()
+    }
+}
+
+/// A gateway that serves, and the thread that reads the log for it.
+pub(super) struct Serving {
+    runtime: Runtime,
+    served: JoinHandle<io::Result<()>>,
+    stop: oneshot::Sender<()>,
+    following: thread::JoinHandle<()>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Serving {
+    /// Serves from now on.
+    pub(super) fn start(
+        runtime: Runtime,
+        listener: TcpListener,
+        gateway: Gateway,
+    ) -> anyhow::Result<Self> {
+        let gateway = Arc::new(gateway);
         let ended = Arc::new(AtomicBool::new(false));
         let following = {
             let (gateway, ended) = (Arc::clone(&gateway), Arc::clone(&ended));
@@ -60,15 +89,27 @@ impl Serve {
             // Whether told so or because nobody is left to tell: it ends.
             let _told = stopped.await;
         };
-        let serving = runtime.spawn(http::serve(listener, gateway, stopped));
-        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
-        abrupt.store(false, Ordering::Relaxed);
-        tracing::info!(%address, "serving the protocol over HTTP");
-        super::answer(&format!("http://{address}"))?;
-        let _signal = signals.forever().next();
-        abrupt.store(true, Ordering::Relaxed);
+        let served = runtime.spawn(http::serve(listener, gateway, stopped));
+        Ok(Self {
+            runtime,
+            served,
+            stop,
+            following,
+            ended,
+        })
+    }
+
+    /// Ends it; whoever still waits for an answer is cut off after a moment.
+    pub(super) fn stop(self) -> anyhow::Result<()> {
+        let Self {
+            runtime,
+            served,
+            stop,
+            following,
+            ended,
+        } = self;
         drop(stop);
-        let served = runtime.block_on(async { timeout(LAST_ANSWERS, serving).await });
+        let served = runtime.block_on(async { timeout(LAST_ANSWERS, served).await });
         ended.store(true, Ordering::Relaxed);
         let followed = following.join();
         runtime.shutdown_timeout(LAST_ANSWERS);
@@ -78,9 +119,10 @@ impl Serve {
 }
 
 /// Who is let in: nobody, without a file.
-fn access(file: &str) -> anyhow::Result<Access> {
+pub(super) fn access(file: &str) -> anyhow::Result<Access> {
     if file.is_empty() {
-        tracing::warn!("gateway.tokens_file is not set: nobody is let in");
+        let option = "gateway.tokens_file";
+        tracing::warn!(option, "not set: nobody is let in");
         return Ok(Access::default());
     }
     let text = std::fs::read_to_string(Path::new(file));

@@ -15,6 +15,8 @@ use crate::wire::sha256;
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     entries: Vec<Entry>,
+    /// Whether a token nobody has is the name of a guest.
+    guests: bool,
 }
 
 /// A file of tokens.
@@ -83,6 +85,8 @@ pub struct Caller {
     pub subject: String,
     /// What it may do.
     pub roles: BTreeSet<Role>,
+    /// Whether nobody vouches for it: it is to be listed as a guest, and nothing more.
+    pub is_guest: bool,
 }
 
 impl Access {
@@ -101,7 +105,20 @@ impl Access {
                 return Err(Error::Twice(entry.subject.clone()));
             }
         }
-        Ok(Self { entries })
+        Ok(Self {
+            entries,
+            guests: false,
+        })
+    }
+
+    /// The same, and whoever shows a token nobody has is let in as an agent of that name. Only for
+    /// `quorate dev`, which nobody reaches from elsewhere.
+    #[must_use]
+    pub fn with_guests(self) -> Self {
+        Self {
+            guests: true,
+            ..self
+        }
     }
 
     /// Whether there is nobody to let in.
@@ -115,19 +132,27 @@ impl Access {
     /// # Errors
     /// A [`Refusal`] if there is no token, or nobody has it.
     pub fn caller(&self, token: Option<&str>) -> Result<Caller, Refusal> {
-        let shown = token.map(|token| sha256(token.as_bytes()));
-        let shown = shown.ok_or_else(|| unknown("a bearer token is needed"))?;
+        let token = token.ok_or_else(|| unknown("a bearer token is needed"))?;
+        let shown = sha256(token.as_bytes());
         let mut found = None;
         for entry in &self.entries {
             if same(&entry.sha256, &shown) {
                 found = Some(entry);
             }
         }
-        let entry = found.ok_or_else(|| unknown("nobody is known by this token"))?;
-        Ok(Caller {
-            subject: entry.subject.clone(),
-            roles: entry.roles.clone(),
-        })
+        match found {
+            Some(entry) => Ok(Caller {
+                subject: entry.subject.clone(),
+                roles: entry.roles.clone(),
+                is_guest: false,
+            }),
+            None if self.guests && is_name(token) => Ok(Caller {
+                subject: token.to_owned(),
+                roles: BTreeSet::from([Role::Agent]),
+                is_guest: true,
+            }),
+            None => Err(unknown("nobody is known by this token")),
+        }
     }
 }
 
@@ -159,6 +184,12 @@ impl Caller {
         );
         Err(Refusal::new(Sort::Forbidden, "not_yourself", detail))
     }
+}
+
+/// Whether a guest may be called that.
+fn is_name(text: &str) -> bool {
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    (1..=64).contains(&text.len()) && text.chars().all(sound)
 }
 
 /// Compares digests to the last byte, whatever the first ones are.
@@ -202,6 +233,22 @@ mod tests {
             for token in [None, Some(""), Some("b"), Some("a ")] {
                 assert_eq!(access.caller(token).unwrap_err().sort, Sort::Unknown);
             }
+        }
+    }
+
+    #[test]
+    fn guests_are_let_in_by_name_only_where_they_are_wanted() {
+        let known = Access::from_toml(&entry("a", "ada", "\"reviewer\"")).unwrap();
+        assert!(known.caller(Some("visitor")).is_err());
+        let open = known.with_guests();
+        let guest = open.caller(Some("visitor")).unwrap();
+        assert_eq!((&*guest.subject, guest.is_guest), ("visitor", true));
+        assert!(guest.in_role(Role::Agent).is_ok());
+        assert!(guest.in_role(Role::Reviewer).is_err());
+        // Who is known is no guest, and who has no name is nobody.
+        assert!(!open.caller(Some("a")).unwrap().is_guest);
+        for token in [None, Some(""), Some("Visitor"), Some("a b"), Some("a:b")] {
+            assert!(open.caller(token).is_err(), "{token:?}");
         }
     }
 

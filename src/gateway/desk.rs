@@ -108,14 +108,27 @@ impl Desk {
     /// # Errors
     /// A [`Refusal`] if the log does not take it; it may be there all the same.
     pub async fn append(&self, draft: &Draft, trace: Option<String>) -> Result<Appended, Refusal> {
-        let (handle, partitions) = (Arc::clone(&self.handle), self.partitions);
         let (topic, key, value) = (draft.said.topic(), draft.key.clone(), draft.value.clone());
+        let partition = partition_of(key.as_bytes(), self.partitions);
+        let appended = self.write(topic, partition, key, value, trace).await;
+        appended.map_err(|refusal| refusal.about(&draft.id))
+    }
+
+    pub(super) async fn write(
+        &self,
+        topic: Topic,
+        partition: i32,
+        key: String,
+        value: Vec<u8>,
+        trace: Option<String>,
+    ) -> Result<Appended, Refusal> {
+        let handle = Arc::clone(&self.handle);
         let append = move || {
             let trace = trace.as_deref();
             let trace = trace.map(|trace| ("traceparent", trace.as_bytes()));
             let entry = Entry {
                 topic,
-                partition: partition_of(key.as_bytes(), partitions),
+                partition,
                 key: Some(key.as_bytes()),
                 value: Some(&value),
                 headers: trace.as_slice(),
@@ -125,7 +138,7 @@ impl Desk {
             appended.into_iter().next().ok_or_else(nowhere)
         };
         let appended = spawn_blocking(append).await.map_err(ended)?;
-        appended.map_err(|error| Refusal::from(error).about(&draft.id))
+        appended.map_err(Refusal::from)
     }
 
     /// What becomes of a record within a time.

@@ -191,6 +191,7 @@ mod tests {
 
     fn ada(role: Role) -> Caller {
         Caller {
+            is_guest: false,
             subject: "ada".to_owned(),
             roles: [role].into(),
         }

@@ -7,6 +7,7 @@ pub mod access;
 pub mod desk;
 pub mod draft;
 mod follow;
+mod guests;
 pub mod http;
 pub mod observe;
 pub mod refusal;

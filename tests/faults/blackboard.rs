@@ -37,6 +37,31 @@ fn processors_killed_on_one_file_lose_and_double_nothing() {
     tell(fault, count, seed, &house, &played);
 }
 
+/// Kills the one process that is everything, and starts it again.
+fn kill_dev(house: &House, random: &mut Random, kills: usize) -> Vec<Processor> {
+    let mut running = house.run_dev("0.5");
+    for left in (0..kills).rev() {
+        wait(random.within(300..2_500));
+        running.kill();
+        // The last one opens no rounds, so that there is an end.
+        running = house.run_dev(if left > 0 { "0.5" } else { "0" });
+    }
+    vec![running]
+}
+
+#[test]
+fn everything_in_one_process_killed_again_and_again_loses_and_doubles_nothing() {
+    let fault = "`kill -9` of `quorate dev`";
+    let mut random = Random::of_this_run(fault);
+    let seed = random.seed();
+    let house = house_on_blackboard();
+    let count = times(10, 100);
+    let played = play(&house, &mut random, |random| {
+        kill_dev(&house, random, count)
+    });
+    tell(fault, count, seed, &house, &played);
+}
+
 /// Stops one for so long that the others take its partitions, then lets it go on.
 fn stop(
     house: &House,

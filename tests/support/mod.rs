@@ -186,7 +186,7 @@ impl House {
         let (address, keeper) = (String::new(), None);
         let mut house = Self::empty(Started { address, keeper }, "");
         let folder = house.own.as_ref().map(|own| own.folder.path());
-        house.blackboard = folder.map(|folder| folder.join("log.db"));
+        house.blackboard = folder.map(|folder| folder.join("blackboard.db"));
         house.furnish(partitions, agents, policies);
         house
     }
@@ -471,6 +471,17 @@ impl House {
         self.start_by(Some(script), instance, &[], None)
     }
 
+    /// Starts everything in one process on the house's blackboard, with a round of its own every so
+    /// many seconds.
+    pub(crate) fn run_dev(&self, every: &str) -> Processor {
+        let own = self.own.as_ref().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+        command.args(["dev", "--every", every, "--dir"]);
+        command.arg(own.folder.path());
+        command.stdout(Stdio::null());
+        self.started("dev", command)
+    }
+
     fn start(&self, instance: &str, told: &[&str], fault: Option<&str>) -> Processor {
         self.start_by(None, instance, told, fault)
     }
@@ -482,7 +493,6 @@ impl House {
         told: &[&str],
         fault: Option<&str>,
     ) -> Processor {
-        static STARTS: AtomicU32 = AtomicU32::new(0);
         let mut arguments = vec!["run", "--instance", instance];
         if !told.contains(&"--engines") {
             arguments.extend(["--engines", "2"]);
@@ -496,6 +506,12 @@ impl House {
             command = shell;
         }
         command.envs(fault.map(|fault| ("QUORATE_FAULT", fault)));
+        self.started(instance, command)
+    }
+
+    /// Starts a command, which logs to a file where the house has a folder.
+    fn started(&self, instance: &str, mut command: Command) -> Processor {
+        static STARTS: AtomicU32 = AtomicU32::new(0);
         let log = self.own.as_ref().map(|own| {
             let number = STARTS.fetch_add(1, Ordering::Relaxed);
             own.folder

@@ -86,6 +86,9 @@ async fn let_in(
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     let caller = gateway.access.caller(token)?;
+    if caller.is_guest {
+        gateway.desk.welcome(&caller.subject).await?;
+    }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

@@ -1,0 +1,211 @@
+//! `quorate dev`: a blackboard, a processor and HTTP in one process, with rounds to take part in.
+//!
+//! Everything is what it is elsewhere, but for two things: whoever shows a token nobody has is
+//! listed as a guest by that name, and a desk proposes something every few seconds, which two
+//! agents answer. It is reached from this machine only.
+
+mod play;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use quorate_core::records::{Agent, Policy};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::net::TcpListener;
+
+use super::client::{self, Client};
+use super::serve::Serving;
+use crate::config::Config;
+use crate::gateway::access::Access;
+use crate::gateway::desk::Desk;
+use crate::gateway::http::Gateway;
+use crate::telemetry::Vitals;
+use crate::transport::Settings;
+use crate::transport::blackboard::{self, Blackboard};
+use crate::wire::{self, files, seal_policy};
+
+const AGENTS: &str = include_str!("../../config/dev/agents.toml");
+const POLICIES: &str = include_str!("../../config/dev/policies.toml");
+const AGENT: &str = include_str!("../../examples/agents/by_http.py");
+/// How long what was said is kept, in milliseconds: a day.
+const KEPT: i64 = 24 * 3_600_000;
+/// Who decides what is escalated, and tells how things turned out.
+const PERSON: &str = "you";
+
+/// Where to play.
+#[derive(Debug, Args)]
+pub(super) struct Dev {
+    /// Folder of the log and of what is written for you
+    #[arg(long, default_value = "quorate-dev", value_name = "FOLDER")]
+    dir: PathBuf,
+    /// Where to listen, on this machine; port 0: any that is free
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    listen: SocketAddr,
+    /// Seconds between two sample rounds; 0: none
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS")]
+    every: f64,
+}
+
+impl Dev {
+    pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.listen.ip().is_loopback(),
+            "`{}` can be reached from elsewhere, and guests would be let in; `quorate serve` is \
+             for that",
+            self.listen
+        );
+        let every = Duration::try_from_secs_f64(self.every).context("`--every` is not a span")?;
+        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+        let (config, board) = self.lay_out(config)?;
+        let client = Client::open(&config)?;
+        furnish(&client)?;
+        let token = self.token()?;
+        fs::write(self.dir.join("agent.py"), AGENT).context("cannot write an agent")?;
+        let runtime = client::runtime()?;
+        let listener = runtime.block_on(TcpListener::bind(self.listen));
+        let listener = listener.with_context(|| format!("cannot listen at `{}`", self.listen))?;
+        let address = listener.local_addr().context("cannot tell the address")?;
+        let access = Access::from_toml(&token.entry)?.with_guests();
+        let desk = Desk::open(Client::open(&config)?.into_handle())?;
+        let serving = Serving::start(runtime, listener, Gateway { access, desk })?;
+        let stop = AtomicBool::new(false);
+        let (settings, vitals) = (settings(&config), vitals(&config));
+        thread::scope(|scope| -> anyhow::Result<()> {
+            let processor = scope.spawn(|| blackboard::run(&board, &settings, &vitals, &stop));
+            let playing = scope.spawn(|| play::play(&client, every, &stop));
+            super::answer(&self.banner(address, &token.file, every))?;
+            let _signal = signals.forever().next();
+            stop.store(true, Ordering::Relaxed);
+            let ended = |_| anyhow::anyhow!("a thread has ended");
+            playing.join().map_err(ended)??;
+            processor.join().map_err(ended)??;
+            Ok(())
+        })?;
+        serving.stop()
+    }
+}
+
+/// A person's token: where it is kept, and how it is known.
+struct Token {
+    file: PathBuf,
+    entry: String,
+}
+
+impl Dev {
+    /// The folder and the log in it, made if they are not there.
+    fn lay_out(&self, config: &Config) -> anyhow::Result<(Config, Blackboard)> {
+        let dir = &self.dir;
+        fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+        let path = dir.join("blackboard.db");
+        let board = if path.exists() {
+            Blackboard::open(&path)?
+        } else {
+            Blackboard::make(&path, 1, KEPT)?.0
+        };
+        let config = Config {
+            blackboard: path.display().to_string(),
+            ..config.clone()
+        };
+        Ok((config, board))
+    }
+
+    /// The token by which the person who runs this decides and reports; made once.
+    fn token(&self) -> anyhow::Result<Token> {
+        let file = self.dir.join("you.token");
+        if !file.exists() {
+            let [one, other] = [(); 2].map(|()| uuid::Uuid::now_v7().simple().to_string());
+            write_secret(&file, &format!("{one}{other}"))
+                .with_context(|| format!("cannot write `{}`", file.display()))?;
+        }
+        let token = fs::read_to_string(&file).context("cannot read a token")?;
+        let digest = wire::sha256(token.trim().as_bytes());
+        let entry = format!(
+            "[[token]]\nsha256 = \"{digest}\"\nsubject = \"{PERSON}\"\n\
+             roles = [\"reviewer\", \"operator\"]\n"
+        );
+        Ok(Token { file, entry })
+    }
+
+    fn banner(&self, address: SocketAddr, token: &Path, every: Duration) -> String {
+        let (dir, token) = (self.dir.display(), token.display());
+        let quorate = std::env::args().next();
+        let quorate = quorate.as_deref().unwrap_or("quorate");
+        let sample = if every.is_zero() {
+            "none is opened; propose something in the domain `sample`".to_owned()
+        } else {
+            format!(
+                "one is opened every {} s in the domain `sample`, for 4 s",
+                every.as_secs_f64()
+            )
+        };
+        format!(
+            "Quorate, all in one process, for this machine alone.
+
+  log      {dir}/blackboard.db: survives a restart, records for a day; delete the folder to forget
+  http     http://{address}
+  rounds   {sample}
+
+Take part under any name; it is listed as a guest (authority 0.3) at its first request, and counts
+in rounds opened after that:
+
+  curl -s -H 'Authorization: Bearer my-agent' 'http://{address}/v1/inbox?wait=30'
+  python3 {dir}/agent.py http://{address} my-agent
+
+See what comes of it, and decide what is escalated, by the token in {token}:
+
+  {quorate} --blackboard {dir}/blackboard.db watch
+  {quorate} --blackboard {dir}/blackboard.db explain ID
+
+The same on Kafka: quorate topics apply, schemas register, run and serve (docs/http.md).
+Ctrl-C ends it."
+        )
+    }
+}
+
+/// Says who takes part and by which rules, once.
+fn furnish(client: &Client) -> anyhow::Result<()> {
+    let mut policies = files::policies(POLICIES)?;
+    for policy in &mut policies {
+        seal_policy(policy)?;
+    }
+    let agents = files::agents(AGENTS)?.into_iter();
+    let agents = agents.map(|agent| (agent.agent_id.to_string(), agent));
+    client.apply::<Agent>(agents.collect())?;
+    let policies = policies.into_iter();
+    let policies = policies.map(|policy| (policy.pattern.clone(), policy));
+    client.apply::<Policy>(policies.collect())?;
+    Ok(())
+}
+
+fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(text.as_bytes())
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        engines: 1,
+        instance: "dev".to_owned(),
+        comes_back: true,
+        commit_interval: Duration::from_millis(config.run.commit_interval_ms),
+        transaction_timeout: Duration::from_millis(config.run.transaction_timeout_ms),
+        schema_wait: Duration::from_millis(config.run.schema_wait_ms),
+        measure: false,
+    }
+}
+
+fn vitals(config: &Config) -> Arc<Vitals> {
+    Arc::new(Vitals::new(Duration::from_millis(config.run.stall_ms)))
+}
