@@ -122,6 +122,53 @@ fn what_is_about_brokers_says_so() {
 }
 
 #[test]
+fn what_is_written_wrongly_is_not_taken_for_something_else() {
+    let house = House::on_blackboard(1, AGENTS, POLICIES);
+    let folder = tempfile::TempDir::new().unwrap();
+    let id = uuid::Uuid::now_v7().to_string();
+    let refused = |verb: &str, json: &str, flags: &[&str], why: &str| {
+        let file = folder.path().join("said.json");
+        std::fs::write(&file, json.replace("ROUND", &id)).unwrap();
+        let answer = house.call(&[&[verb, file.to_str().unwrap()], flags].concat());
+        let complaint = String::from_utf8(answer.stderr).unwrap();
+        assert!(!answer.status.success(), "{verb} {json} {flags:?}");
+        assert!(
+            complaint.contains(why),
+            "{verb} {json} {flags:?}: {complaint}"
+        );
+    };
+    let verdicts = "`verdict` is one of ENDORSE, CHALLENGE, ABSTAIN, not";
+    let response = r#"{"proposal_id": "ROUND", "agent_id": "expert", "confidence": 0.9}"#;
+    refused("respond", response, &["--verdict", "endorsed"], verdicts);
+    let written = response.replace('}', r#", "verdict": "endorse"}"#);
+    refused("respond", &written, &[], verdicts);
+    let twice = response.replace('}', r#", "verdict": "CHALLENGE", "verdict": "ENDORSE"}"#);
+    refused("respond", &twice, &[], "key `verdict` is given twice");
+    let proposal = r#"{"proposer": "desk", "domain": "pay.out", "confidence": 0.9,
+        "action": {"type": "payment.block", "subject": "payment-1"}}"#;
+    let stakes = "`stakes` is one of LOW, MEDIUM, HIGH, CRITICAL, not";
+    refused("propose", proposal, &["--stakes", "none"], stakes);
+    let decision = format!(
+        r#"{{"proposal_id": "ROUND", "reviewer": "rita", "verdict": "approve",
+            "package_digest": "{}"}}"#,
+        "00".repeat(32)
+    );
+    let verdicts = "`verdict` is one of APPROVE, REJECT, SEND_BACK, not";
+    refused("decide", &decision, &[], verdicts);
+    let result = r#"{"proposal_id": "ROUND", "reporter": "ledger", "result": "right"}"#;
+    let results = "`result` is one of RIGHT, WRONG, UNKNOWN, not";
+    refused("report", result, &[], results);
+    for topic in [
+        Topic::Proposals,
+        Topic::Responses,
+        Topic::Decisions,
+        Topic::Results,
+    ] {
+        assert_eq!(house.count(topic, 1), 0, "{topic}");
+    }
+}
+
+#[test]
 fn a_day_at_a_bank_is_played_without_a_broker() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // The play ends where what comes is not what its script says.

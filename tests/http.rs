@@ -286,6 +286,17 @@ fn what_is_no_record_is_refused_before_it_is_appended() {
     for body in ["", "nonsense", "[]", "{}", "{\"domain\": 3}", "\u{0}"] {
         post(body).problem(400, "malformed");
     }
+    let doubled = proposal("pay.out").to_string();
+    let doubled = doubled.replacen('{', r#"{"stakes": "HIGH", "#, 1);
+    let odd = proposal("pay.out").to_string().replace("LOW", "low");
+    for (body, why) in [
+        (doubled, "key `stakes` is given twice"),
+        (odd, "`stakes` is one of LOW, MEDIUM, HIGH, CRITICAL"),
+    ] {
+        let problem = post(&body).problem(400, "malformed");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(why), "{problem}");
+    }
     let mut unknown = proposal("pay.out");
     unknown["dommain"] = json!("pay");
     let problem = post(&unknown.to_string()).problem(400, "malformed");

@@ -276,7 +276,8 @@ impl Draft {
         let Some(path) = file else {
             return Ok(Self(Map::new()));
         };
-        match serde_json::from_str(&super::input(path)?) {
+        let text = super::input(path)?;
+        match wire::json::parse_strict(text.as_bytes()) {
             Ok(Value::Object(object)) => Ok(Self(object)),
             Ok(_) => anyhow::bail!("`{}` is not a JSON object", path.display()),
             Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),

@@ -1,13 +1,16 @@
 //! JSON with Avro's names: bytes are hexadecimal text, timestamps and spans milliseconds.
 //!
-//! For people, files and vectors, never for a digest. Reading is strict: a key that is not the
-//! record's is refused, at any depth, with the nearest that is.
+//! For people, files and vectors, never for a digest. Reading is strict at any depth: a key that
+//! is not the record's is refused with the nearest that is, a symbol that is not the enum's with
+//! those that are, and a key given twice. The defaults of enums are for what other programs write
+//! as Avro.
 
-use std::io;
+use std::{fmt, io};
 
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
-use serde_json::{Serializer, Value};
+use serde_json::{Map, Serializer, Value};
 
 use super::schemas::Shape;
 use super::{Datum, Error};
@@ -39,16 +42,25 @@ pub fn to_value<T: Serialize>(value: &T) -> Result<Value, Error> {
 /// Reads a record; fields that have a default may be left out.
 ///
 /// # Errors
-/// [`Error::Malformed`] with the place of an unknown key and the nearest known one, or with what
-/// else is wrong.
+/// [`Error::Malformed`] with the place of an unknown key and the nearest known one, with that of an
+/// unknown symbol and those there are, with a key given twice, or with what else is wrong.
 pub fn from_str_strict<'a, T: Datum + Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
-    let value = serde_json::from_str(text).map_err(Error::malformed)?;
-    check(&value, T::shape())?;
-    // From the text again: a key given twice is noticed only there.
+    check(&parse_strict(text.as_bytes())?, T::shape())?;
+    // From the text again: a record may borrow from it.
     serde_json::from_str(text).map_err(Error::malformed)
 }
 
-/// As [`from_str_strict`], of what was read already.
+/// Reads JSON of which more is to be made before it is a record, by [`from_value_strict`].
+///
+/// # Errors
+/// [`Error::Malformed`] with a key given twice and where, as a [`Value`] cannot tell any more, or
+/// with what else is wrong.
+pub fn parse_strict(text: &[u8]) -> Result<Value, Error> {
+    let Once(value) = serde_json::from_slice(text).map_err(Error::malformed)?;
+    Ok(value)
+}
+
+/// As [`from_str_strict`], of what was read already, best by [`parse_strict`].
 ///
 /// # Errors
 /// As [`from_str_strict`].
@@ -72,46 +84,76 @@ fn write<T: Serialize, F: Formatter>(value: &T, formatter: F) -> Result<String, 
     String::from_utf8(text).map_err(Error::malformed)
 }
 
-/// Refuses a key that the schema does not have.
+/// Refuses what the schema does not have.
 fn check(value: &Value, shape: &Shape) -> Result<(), Error> {
-    unknown_key(value, &shape.json, shape, "").map_or(Ok(()), |why| Err(Error::malformed(why)))
+    flaw(value, &shape.json, shape, "").map_or(Ok(()), |why| Err(Error::malformed(why)))
 }
 
-/// The first unknown key, in words.
-fn unknown_key(value: &Value, schema: &Value, shape: &Shape, path: &str) -> Option<String> {
-    match (value, schema) {
-        (_, Value::String(name)) => {
-            let definition = shape.names.get(name)?;
-            unknown_key(value, definition, shape, path)
+/// The first unknown key or symbol, or list in a record's place, in words.
+fn flaw(value: &Value, schema: &Value, shape: &Shape, path: &str) -> Option<String> {
+    let definition = match schema {
+        Value::String(name) => return flaw(value, shape.names.get(name)?, shape, path),
+        Value::Array(branches) => {
+            let mut branches = branches.iter();
+            return branches.find_map(|branch| flaw(value, branch, shape, path));
         }
-        (_, Value::Array(branches)) => branches
-            .iter()
-            .find_map(|branch| unknown_key(value, branch, shape, path)),
-        (Value::Array(items), Value::Object(array)) => {
-            let schema = array.get("items")?;
+        definition => definition,
+    };
+    match (definition.get("type")?.as_str()?, value) {
+        // Whether there may be none is the record's to say.
+        ("enum", Value::Null) => None,
+        ("enum", given) => unknown_symbol(given, definition.get("symbols")?.as_array()?, path),
+        ("array", Value::Array(items)) => {
+            let schema = definition.get("items")?;
             let mut items = items.iter().enumerate();
-            items.find_map(|(at, item)| unknown_key(item, schema, shape, &format!("{path}[{at}]")))
+            items.find_map(|(at, item)| flaw(item, schema, shape, &format!("{path}[{at}]")))
         }
-        (Value::Object(object), Value::Object(record)) => {
-            let fields = record.get("fields")?.as_array()?;
-            let name = |field: &'_ Value| field.get("name")?.as_str().map(str::to_owned);
-            object.iter().find_map(|(key, value)| {
+        ("record", Value::Object(object)) => {
+            let fields = definition.get("fields")?.as_array()?;
+            let mut entries = object.iter();
+            entries.find_map(|(key, value)| {
                 let place = format!("{path}.{key}");
-                match fields
-                    .iter()
-                    .find(|field| name(field).as_ref() == Some(key))
-                {
-                    Some(field) => unknown_key(value, field.get("type")?, shape, &place),
-                    None => {
-                        let known = fields.iter().filter_map(name);
-                        let near = known.max_by(|a, b| closer(a, b, key))?;
-                        let place = place.trim_start_matches('.');
-                        Some(format!("unknown key `{place}`; the nearest is `{near}`"))
-                    }
+                match fields.iter().find(|field| name(field) == Some(key)) {
+                    Some(field) => flaw(value, field.get("type")?, shape, &place),
+                    None => unknown_key(key, fields, &place),
                 }
             })
         }
+        // Its fields would be taken by their order, unnamed.
+        ("record", Value::Array(_)) => Some(format!("`{}` is a list, not an object", shown(path))),
         _ => None,
+    }
+}
+
+/// A key that none of a record's fields has, in words.
+fn unknown_key(key: &str, fields: &[Value], path: &str) -> Option<String> {
+    let known = fields.iter().filter_map(name);
+    let near = known.max_by(|a, b| closer(a, b, key))?;
+    let place = shown(path);
+    Some(format!("unknown key `{place}`; the nearest is `{near}`"))
+}
+
+/// What is none of an enum's symbols, in words.
+fn unknown_symbol(given: &Value, symbols: &[Value], path: &str) -> Option<String> {
+    if symbols.contains(given) {
+        return None;
+    }
+    let symbols: Vec<_> = symbols.iter().filter_map(Value::as_str).collect();
+    let (place, symbols) = (shown(path), symbols.join(", "));
+    // What was given comes last: it may be too long to be told.
+    Some(format!("`{place}` is one of {symbols}, not {given}"))
+}
+
+/// The name of a schema's field.
+fn name(field: &Value) -> Option<&str> {
+    field.get("name")?.as_str()
+}
+
+/// A place as people are shown it.
+fn shown(path: &str) -> &str {
+    match path {
+        "" => ".",
+        path => path.trim_start_matches('.'),
     }
 }
 
@@ -119,6 +161,74 @@ fn unknown_key(value: &Value, schema: &Value, shape: &Shape, path: &str) -> Opti
 fn closer(a: &str, b: &str, written: &str) -> std::cmp::Ordering {
     let likeness = |name| strsim::jaro_winkler(name, written);
     likeness(a).total_cmp(&likeness(b))
+}
+
+/// JSON of any form, in which no key is given twice.
+struct Once(Value);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OnceVisitor).map(Self)
+    }
+}
+
+/// Builds what [`Once`] holds.
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, given: bool) -> Result<Value, E> {
+        Ok(given.into())
+    }
+
+    fn visit_i64<E>(self, given: i64) -> Result<Value, E> {
+        Ok(given.into())
+    }
+
+    fn visit_u64<E>(self, given: u64) -> Result<Value, E> {
+        Ok(given.into())
+    }
+
+    fn visit_f64<E>(self, given: f64) -> Result<Value, E> {
+        Ok(given.into())
+    }
+
+    fn visit_str<E>(self, given: &str) -> Result<Value, E> {
+        Ok(given.into())
+    }
+
+    fn visit_string<E>(self, given: String) -> Result<Value, E> {
+        Ok(given.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut given: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Once(item)) = given.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = given.next_key::<String>()? {
+            if object.contains_key(&key) {
+                return Err(de::Error::custom(format!("key `{key}` is given twice")));
+            }
+            let Once(value) = given.next_value()?;
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
 }
 
 /// A formatter that writes bytes as hexadecimal text.
@@ -164,7 +274,7 @@ impl<F: Formatter> Formatter for Hexadecimal<F> {
 #[cfg(test)]
 mod tests {
     use quorate_core::ids::{Bytes, Digest, Offset, Timestamp};
-    use quorate_core::records::{Agent, DeadLetter, Outcome, Pins, Proposal, Stakes};
+    use quorate_core::records::{Agent, DeadLetter, Outcome, Pins, Proposal, Response, Stakes};
     use quorate_core::reject::Reject;
 
     use super::super::samples::Dice;
@@ -259,9 +369,78 @@ mod tests {
     }
 
     #[test]
+    fn a_symbol_nobody_knows_is_refused_with_its_place_and_those_there_are() {
+        const VERDICTS: &str = "ENDORSE, CHALLENGE, ABSTAIN";
+        let given = r#""domain": "fraud", "stakes": "high""#;
+        let stakes = PROPOSAL.replace(r#""domain": "fraud""#, given);
+        assert_eq!(
+            refusal::<Proposal>(&stakes),
+            "`stakes` is one of LOW, MEDIUM, HIGH, CRITICAL, not \"high\""
+        );
+        // As text, as a variant with nothing in it, and as what no symbol is.
+        for given in [r#""endorse""#, r#"{"endorse":null}"#, "1", r#""""#] {
+            let said = format!(
+                r#"{{"response_id": "r", "proposal_id": "p", "agent_id": "a",
+                    "verdict": {given}, "confidence": 0.9}}"#
+            );
+            let refused = format!("`verdict` is one of {VERDICTS}, not {given}");
+            assert_eq!(refusal::<Response<'_>>(&said), refused);
+            let value = serde_json::from_str(&said).unwrap();
+            let error = from_value_strict::<Response<'_>>(&value).unwrap_err();
+            assert_eq!(error.to_string(), refused);
+        }
+        let far = r#"{"decision": {"ballots": [{}, {"verdict": "endorse"}]}}"#;
+        assert_eq!(
+            refusal::<Outcome>(far),
+            format!("`decision.ballots[1].verdict` is one of {VERDICTS}, not \"endorse\"")
+        );
+        let long = far.replace("endorse", &"x".repeat(1_000));
+        assert!(refusal::<Outcome>(&long).contains(VERDICTS));
+    }
+
+    #[test]
+    fn a_record_is_not_read_by_the_order_of_a_list() {
+        let listed = PROPOSAL.replace(
+            r#"{"type": "payment.block", "subject": "4711"}"#,
+            r#"["payment.block", "4711"]"#,
+        );
+        assert_eq!(
+            refusal::<Proposal>(&listed),
+            "`action` is a list, not an object"
+        );
+        assert_eq!(refusal::<Proposal>("[]"), "`.` is a list, not an object");
+    }
+
+    #[test]
     fn a_key_given_twice_is_refused() {
         let twice = PROPOSAL.replace("\"domain\"", "\"domain\": \"x\", \"domain\"");
-        assert!(refusal::<Proposal>(&twice).contains("duplicate field `domain`"));
+        assert!(refusal::<Proposal>(&twice).contains("key `domain` is given twice"));
+        // At any depth, of any name, however it is written, and whether or not it says the same.
+        for text in [
+            r#"{"a": 1, "b": 2, "a": 1}"#,
+            r#"[{}, {"x": {"a": 1, "\u0061": null}}]"#,
+        ] {
+            let error = parse_strict(text.as_bytes()).unwrap_err();
+            assert_eq!(error.reject(), Reject::Malformed);
+            let told = error.to_string();
+            assert!(told.contains("key `a` is given twice at line 1"), "{told}");
+        }
+    }
+
+    #[test]
+    fn json_without_such_a_key_is_read_as_ever() {
+        let text = r#"{"b": [null, true, -1, 18446744073709551615, 1e30, -0.0, 0.1, "\u00fc\n"],
+            "a": {"b": {}, "a": []}}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        let parsed = parse_strict(text.as_bytes()).unwrap();
+        assert_eq!(parsed.to_string(), value.to_string());
+        let deep = "[".repeat(10_000);
+        for wrong in ["", "{", "{} {}", "{1: 2}", "1e999", "\"\u{1}\"", &deep] {
+            let theirs = serde_json::from_str::<Value>(wrong).unwrap_err();
+            let ours = parse_strict(wrong.as_bytes()).unwrap_err();
+            assert_eq!(ours.to_string(), theirs.to_string(), "{wrong}");
+        }
+        assert!(parse_strict(b"\"\xff\"").is_err());
     }
 
     #[test]

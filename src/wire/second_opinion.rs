@@ -7,6 +7,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
 use quorate_core::ids::Digest;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::samples::{Dice, for_kind, framed, sample};
@@ -70,6 +71,58 @@ fn every_record_survives_json() {
         let text = for_kind!(kind, through_json(&codec, &value));
         assert_eq!(kind.to_json(&codec, &value), Ok(text));
     });
+}
+
+/// Where a sample has symbols: JSON pointers, and the places people are shown.
+fn symbols(sample: &Avro, pointer: &str, place: &str, found: &mut Vec<(String, String)>) {
+    match sample {
+        Avro::Enum(..) => found.push((pointer.to_owned(), place.to_owned())),
+        Avro::Union(_, inner) => symbols(inner, pointer, place, found),
+        Avro::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                let (pointer, place) = (format!("{pointer}/{at}"), format!("{place}[{at}]"));
+                symbols(item, &pointer, &place, found);
+            }
+        }
+        Avro::Record(fields) => {
+            for (name, value) in fields {
+                let (pointer, place) = (format!("{pointer}/{name}"), format!("{place}.{name}"));
+                symbols(value, &pointer, &place, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn refused<'a, T>(codec: &Codec, value: &'a [u8], places: &[(String, String)])
+where
+    T: Record + Deserialize<'a> + PartialEq + Debug,
+{
+    let (record, _) = codec.decode::<T>(value).unwrap();
+    let written = json::to_value(&record).unwrap();
+    for (pointer, place) in places {
+        let mut tree = written.clone();
+        let symbol = tree.pointer_mut(pointer).unwrap();
+        *symbol = Value::String(format!("{}?", symbol.as_str().unwrap()));
+        // Leaked, so that a record may borrow from it.
+        let error = json::from_value_strict::<T>(Box::leak(Box::new(tree))).unwrap_err();
+        let begins = format!("`{}` is one of ", place.trim_start_matches('.'));
+        assert!(error.to_string().starts_with(&begins), "{error}");
+    }
+}
+
+#[test]
+fn a_symbol_nobody_knows_is_refused_wherever_it_stands_in_json() {
+    let codec = Codec::single_object();
+    for &kind in Kind::ALL {
+        for seed in 0..8 {
+            let sample = sample(kind, &mut Dice(seed));
+            let mut places = Vec::new();
+            symbols(&sample, "", "", &mut places);
+            let value = framed(kind, sample);
+            for_kind!(kind, refused(&codec, &value, &places));
+        }
+    }
 }
 
 #[test]
