@@ -18,7 +18,6 @@ use anyhow::Context as _;
 use clap::Args;
 use quorate_core::records::{Agent, Policy};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tokio::net::TcpListener;
 
 use super::client::{self, Client};
@@ -37,6 +36,10 @@ const POLICIES: &str = include_str!("../../config/dev/policies.toml");
 const AGENT: &str = include_str!("../../examples/agents/by_http.py");
 /// How long what was said is kept, in milliseconds: a day.
 const KEPT: i64 = 24 * 3_600_000;
+/// How long the log may take to be read before anybody is asked to take part.
+const READ: Duration = Duration::from_secs(10);
+/// How often to look whether it is to end.
+const LOOK: Duration = Duration::from_millis(50);
 /// Who decides what is escalated, and tells how things turned out.
 const PERSON: &str = "you";
 
@@ -63,7 +66,14 @@ impl Dev {
             self.listen
         );
         let every = Duration::try_from_secs_f64(self.every).context("`--every` is not a span")?;
-        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // The second time it ends the process as if nobody listened.
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+                .context("cannot listen for signals")?;
+            signal_hook::flag::register(signal, Arc::clone(&stop))
+                .context("cannot listen for signals")?;
+        }
         let (config, board) = self.lay_out(config)?;
         let client = Client::open(&config)?;
         furnish(&client)?;
@@ -76,20 +86,23 @@ impl Dev {
         let access = Access::from_toml(&token.entry)?.with_guests();
         let desk = Desk::open(Client::open(&config)?.into_handle())?;
         let serving = Serving::start(runtime, listener, Gateway { access, desk })?;
-        let stop = AtomicBool::new(false);
+        serving.wait_until_read(READ);
         let (settings, vitals) = (settings(&config), vitals(&config));
-        thread::scope(|scope| -> anyhow::Result<()> {
+        let said = thread::scope(|scope| -> anyhow::Result<()> {
             let processor = scope.spawn(|| blackboard::run(&board, &settings, &vitals, &stop));
             let playing = scope.spawn(|| play::play(&client, every, &stop));
-            super::answer(&self.banner(address, &token.file, every))?;
-            let _signal = signals.forever().next();
+            let said = super::answer(&self.banner(address, &token.file, every));
+            while said.is_ok() && !stop.load(Ordering::Relaxed) && !processor.is_finished() {
+                thread::sleep(LOOK);
+            }
             stop.store(true, Ordering::Relaxed);
             let ended = |_| anyhow::anyhow!("a thread has ended");
-            playing.join().map_err(ended)??;
+            playing.join().map_err(ended)?;
             processor.join().map_err(ended)??;
-            Ok(())
-        })?;
-        serving.stop()
+            Ok(said?)
+        });
+        let served = serving.stop();
+        said.and(served)
     }
 }
 

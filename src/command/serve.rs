@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -23,6 +23,8 @@ use crate::gateway::access::Access;
 use crate::gateway::desk::Desk;
 use crate::gateway::http::{self, Gateway};
 
+/// How often to look whether the log is read.
+const LOOK: Duration = Duration::from_millis(10);
 /// How long answers under way may take once it was told to stop; whoever waits is cut off then.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,7 @@ pub(super) struct Serving {
     stop: oneshot::Sender<()>,
     following: thread::JoinHandle<()>,
     ended: Arc<AtomicBool>,
+    gateway: Arc<Gateway>,
 }
 
 impl Serving {
@@ -89,14 +92,23 @@ impl Serving {
             // Whether told so or because nobody is left to tell: it ends.
             let _told = stopped.await;
         };
-        let served = runtime.spawn(http::serve(listener, gateway, stopped));
+        let served = runtime.spawn(http::serve(listener, Arc::clone(&gateway), stopped));
         Ok(Self {
+            gateway,
             runtime,
             served,
             stop,
             following,
             ended,
         })
+    }
+
+    /// Waits until what lies on the log is read, but not for longer than that.
+    pub(super) fn wait_until_read(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        while !self.gateway.desk.is_following() && Instant::now() < until {
+            thread::sleep(LOOK);
+        }
     }
 
     /// Ends it; whoever still waits for an answer is cut off after a moment.
@@ -107,6 +119,7 @@ impl Serving {
             stop,
             following,
             ended,
+            gateway: _,
         } = self;
         drop(stop);
         let served = runtime.block_on(async { timeout(LAST_ANSWERS, served).await });

@@ -86,6 +86,12 @@ impl Desk {
         follow(&self.view, &self.handle, self.partitions, stop);
     }
 
+    /// Whether the log was read to its end, and is being followed.
+    #[must_use]
+    pub fn is_following(&self) -> bool {
+        self.view.known().follows()
+    }
+
     /// What reads and writes records.
     #[must_use]
     pub fn codec(&self) -> &Codec {

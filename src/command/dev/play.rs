@@ -37,33 +37,56 @@ struct Due {
     amount: u32,
 }
 
-/// Plays until told to stop.
-pub(super) fn play(client: &Client, every: Duration, stop: &AtomicBool) -> anyhow::Result<()> {
-    let (mut answers, mut results) = (VecDeque::new(), VecDeque::new());
-    let (mut next, mut opened, mut granted) = (Instant::now(), 0_usize, 0_usize);
+/// Plays until told to stop; what the log does not take now is left out, and said.
+pub(super) fn play(client: &Client, every: Duration, stop: &AtomicBool) {
+    let mut played = Played::default();
+    let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
-        if !every.is_zero() && now >= next {
+        let opens = !every.is_zero() && now >= next;
+        if opens {
             next = now + every;
-            let amount = AMOUNTS.iter().cycle().nth(opened % AMOUNTS.len());
-            let amount = amount.copied().unwrap_or_default();
-            opened += 1;
-            let proposal = propose(client, amount)?;
-            answers.push_back(due(now + ANSWERS, &proposal, amount));
-            if amount < LITTLE {
-                results.push_back(due(now + TURNS_OUT, &proposal, amount));
-            }
         }
-        if let Some(due) = take(&mut answers, now) {
-            answer(client, &due)?;
-        }
-        if let Some(due) = take(&mut results, now) {
-            granted += 1;
-            report(client, &due, granted.is_multiple_of(WRONG))?;
+        if let Err(error) = played.turn(client, now, opens) {
+            let why = format!("{error:#}");
+            tracing::warn!(why, "a sample round goes without some of its records");
         }
         thread::sleep(LOOK);
     }
-    Ok(())
+}
+
+/// What is still to be said, and what was played so far.
+#[derive(Default)]
+struct Played {
+    answers: VecDeque<Due>,
+    results: VecDeque<Due>,
+    opened: usize,
+    granted: usize,
+}
+
+impl Played {
+    fn turn(&mut self, client: &Client, now: Instant, opens: bool) -> anyhow::Result<()> {
+        if opens {
+            let amount = AMOUNTS.get(self.opened % AMOUNTS.len());
+            let amount = amount.copied().unwrap_or_default();
+            self.opened += 1;
+            let proposal = propose(client, amount)?;
+            self.answers
+                .push_back(due(now + ANSWERS, &proposal, amount));
+            if amount < LITTLE {
+                let turns_out = due(now + TURNS_OUT, &proposal, amount);
+                self.results.push_back(turns_out);
+            }
+        }
+        if let Some(due) = take(&mut self.answers, now) {
+            answer(client, &due)?;
+        }
+        if let Some(due) = take(&mut self.results, now) {
+            self.granted += 1;
+            report(client, &due, self.granted.is_multiple_of(WRONG))?;
+        }
+        Ok(())
+    }
 }
 
 fn due(at: Instant, proposal: &str, amount: u32) -> Due {
