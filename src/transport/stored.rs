@@ -42,10 +42,15 @@ pub struct Stored {
 impl Stored {
     /// The record as an engine takes it; none without an append time.
     pub(super) fn record(&self) -> Option<Record<'_>> {
-        Some(Record {
+        self.timestamp.map(|timestamp| self.record_at(timestamp))
+    }
+
+    /// The record as an engine takes it, appended at a time.
+    pub(super) fn record_at(&self, timestamp: Timestamp) -> Record<'_> {
+        Record {
             topic: self.topic,
             offset: Offset(self.offset),
-            timestamp: self.timestamp?,
+            timestamp,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: Headers {
@@ -53,6 +58,6 @@ impl Stored {
                 forwarded: self.forwarded,
                 traceparent: self.traceparent.as_deref(),
             },
-        })
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use quorate_core::fault::{self, Fault};
-use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::topic::Topic;
 use rusqlite::{Connection, TransactionBehavior, params};
 
@@ -14,7 +13,7 @@ use super::feed::Feed;
 use super::file::{Blackboard, append, next, sql};
 use super::group::{Change, Place};
 use super::reader::Reader;
-use crate::engine::{Headers, Record};
+use crate::engine::Record;
 use crate::transport::{
     Committed, Delivery, Entry, Error, Event, Log, Settings, Stored, positions,
 };
@@ -89,18 +88,9 @@ impl Delivery for Delivered {
     }
 
     fn record(&self) -> Record<'_> {
-        Record {
-            topic: self.0.topic,
-            offset: Offset(self.0.offset),
-            timestamp: self.0.timestamp.unwrap_or(Timestamp(0)),
-            key: self.0.key.as_deref(),
-            value: self.0.value.as_deref(),
-            headers: Headers {
-                control: self.0.control,
-                forwarded: self.0.forwarded,
-                traceparent: self.0.traceparent.as_deref(),
-            },
-        }
+        // A column of the file: there is none without.
+        let timestamp = self.0.timestamp.unwrap_or_default();
+        self.0.record_at(timestamp)
     }
 }
 
