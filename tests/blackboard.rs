@@ -174,7 +174,7 @@ fn a_day_at_a_bank_is_played_without_a_broker() {
     // The play ends where what comes is not what its script says.
     let played = Command::new("python3")
         .arg(root.join("scripts/demo"))
-        .args(["--blackboard", "--answer-in", "6", "--pace", "0"])
+        .args(["--blackboard", "--answer-in", "12", "--pace", "0"])
         .args([env!("CARGO_BIN_EXE_quorate"), "python3"])
         .output()
         .unwrap();
@@ -273,7 +273,7 @@ fn play_rounds(sides: &mut [Side; 2], random: &mut Random, count: usize) -> Vec<
     for _ in 0..count {
         let now = System.now();
         let id = random.id(now);
-        let proposal = records::proposal(&id, "pay.out", now.0 + 6_000);
+        let proposal = records::proposal(&id, "pay.out", now.0 + 10_000);
         let lean = random.within(10..95);
         for side in &mut *sides {
             side.tell(Topic::Proposals, &id, &proposal);
