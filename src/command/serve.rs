@@ -132,7 +132,7 @@ impl Serving {
 }
 
 /// Who is let in: nobody, without a file.
-pub(super) fn access(file: &str) -> anyhow::Result<Access> {
+fn access(file: &str) -> anyhow::Result<Access> {
     if file.is_empty() {
         let option = "gateway.tokens_file";
         tracing::warn!(option, "not set: nobody is let in");

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use quorate_core::ids::Millis;
 use quorate_core::topic::Topic;
 
 pub use error::Error;
@@ -31,6 +32,10 @@ pub use processor::Settings;
 pub use stored::{Start, Stored};
 
 use crate::engine::Record;
+
+/// How long `acp.trust` is left uncompacted: above the longest default deadline (seven days) and a
+/// day, so that open rounds find the scores they pinned.
+pub const TRUST_LAG: Millis = Millis(9 * 24 * 60 * 60 * 1_000);
 
 /// A member's side of a log: the partitions it is given, and what it makes of them.
 ///

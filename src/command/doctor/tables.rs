@@ -10,7 +10,8 @@ use quorate_core::topic::Topic;
 
 use super::Findings;
 use crate::engine::Tables;
-use crate::transport::kafka::{Connection, Error, Reader, Stored, TRUST_LAG};
+use crate::transport::TRUST_LAG;
+use crate::transport::kafka::{Connection, Error, Reader, Stored};
 use crate::wire::{Codec, schemas};
 
 const CHECK: &str = "tables";

@@ -5,15 +5,13 @@
 //! Inputs are never deleted before the engine is done with them, however old they are.
 
 use quorate_core::topic::Topic;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
-use super::file::{NOW, is_deleted, sql};
-use crate::transport::{Error, INPUTS, positions};
+use super::file::{NOW, all_or_nothing, committed, is_deleted, sql};
+use crate::transport::{Error, INPUTS, TRUST_LAG, positions};
 
 /// Records looked at, of each topic of a partition, at a time.
 const AT_ONCE: i64 = 1_000;
-/// How long a score may be pinned by an open round, in milliseconds: as on Kafka.
-const TRUST_LAG: i64 = 9 * 24 * 3_600_000;
 /// How long it stays known that a round is forgotten, in milliseconds: nobody who reads is slower.
 const TOMBSTONE: i64 = 24 * 3_600_000;
 
@@ -27,21 +25,19 @@ pub(super) struct Broom {
 impl Broom {
     /// Cleans a partition a little; how many records went.
     pub(super) fn sweep(&mut self, file: &mut Connection, partition: i32) -> Result<usize, Error> {
-        let mut sweep = || -> rusqlite::Result<usize> {
-            let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Self { rounds, trust } = self;
+        let swept = all_or_nothing(file, |file| {
             let mut gone = 0;
             for topic in Topic::ALL.iter().filter(|topic| is_deleted(**topic)) {
-                gone += delete_old(&transaction, *topic, partition)?;
+                gone += delete_old(file, *topic, partition)?;
             }
-            let (rounds, trust) = (&mut self.rounds, &mut self.trust);
-            gone += compact(&transaction, Topic::Rounds, partition, 0, rounds)?;
+            gone += compact(file, Topic::Rounds, partition, 0, rounds)?;
             if partition == 0 {
-                gone += compact(&transaction, Topic::Trust, 0, TRUST_LAG, trust)?;
+                gone += compact(file, Topic::Trust, 0, TRUST_LAG.0, trust)?;
             }
-            transaction.commit()?;
             Ok(gone)
-        };
-        sweep().map_err(sql("forget old records"))
+        });
+        swept.map_err(sql("forget old records"))
     }
 }
 
@@ -64,13 +60,7 @@ fn delete_old(file: &Connection, topic: Topic, partition: i32) -> rusqlite::Resu
 
 /// From where an engine may read an input again.
 fn low(file: &Connection, topic: Topic, partition: i32) -> rusqlite::Result<i64> {
-    let position = "SELECT next, metadata FROM positions WHERE topic = ?1 AND partition = ?2";
-    let mut position = file.prepare_cached(position)?;
-    let found = position
-        .query_row(params![topic.name(), partition], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-        })
-        .optional()?;
+    let found = committed(file, topic, partition)?;
     let read = found.and_then(|(next, metadata)| positions::read(next, &metadata));
     Ok(read.map_or(0, |(position, _)| position.low.0))
 }

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
-use super::file::{append, next, now, sql};
+use super::file::{all_or_nothing, append, next, now, sql};
 use super::{Blackboard, Reader};
 use crate::transport::{Appended, Entry, Error, Handle, Reading};
 use crate::wire::Codec;
@@ -70,18 +70,18 @@ impl Handle for Edge {
 }
 
 fn append_all(file: &mut Connection, entries: &[Entry<'_>]) -> rusqlite::Result<Vec<Appended>> {
-    let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut appended = Vec::new();
-    for entry in entries {
-        append(&transaction, entry)?;
-        appended.push(Appended {
+    let append_one = |file: &Connection, entry: &Entry<'_>| {
+        append(file, entry)?;
+        Ok(Appended {
             topic: entry.topic.name().to_owned(),
             partition: entry.partition,
-            offset: next(&transaction, entry.topic, entry.partition)? - 1,
-            timestamp: Some(Timestamp(now(&transaction)?)),
+            offset: next(file, entry.topic, entry.partition)? - 1,
+            timestamp: Some(Timestamp(now(file)?)),
             ahead: None,
-        });
-    }
-    transaction.commit()?;
-    Ok(appended)
+        })
+    };
+    all_or_nothing(file, |file| {
+        let appended = entries.iter().map(|entry| append_one(file, entry));
+        appended.collect()
+    })
 }

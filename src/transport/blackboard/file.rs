@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quorate_core::topic::Topic;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params,
+};
 
 use crate::transport::{Entry, Error};
 
@@ -247,6 +249,31 @@ CREATE TRIGGER "{topic} stays as it is" INSTEAD OF UPDATE ON "{topic}" BEGIN
   SELECT RAISE(ABORT, 'a record is never changed');
 END;"#
     )
+}
+
+/// One transaction that writes: all of it or nothing.
+pub(super) fn all_or_nothing<T>(
+    file: &mut Connection,
+    change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = change(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// The position of an input that is committed, and what goes with it.
+pub(super) fn committed(
+    file: &Connection,
+    topic: Topic,
+    partition: i32,
+) -> rusqlite::Result<Option<(i64, String)>> {
+    let asked = "SELECT next, metadata FROM positions WHERE topic = ?1 AND partition = ?2";
+    let mut asked = file.prepare_cached(asked)?;
+    let found = asked.query_row(params![topic.name(), partition], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    found.optional()
 }
 
 /// Appends a record inside the caller's transaction.

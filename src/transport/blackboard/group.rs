@@ -8,9 +8,9 @@
 use std::time::{Duration, Instant};
 
 use quorate_core::fault::{self, Fault};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::file::{NOW, sql};
+use super::file::{NOW, all_or_nothing, sql};
 use crate::transport::Error;
 
 /// After how long without a sign an engine is taken for dead.
@@ -218,18 +218,11 @@ fn range(all: &[i32], place: usize, of: usize) -> Vec<i32> {
     all.iter().copied().skip(first).take(many).collect()
 }
 
-/// One transaction: all of it or nothing.
 fn write<T>(
     file: &mut Connection,
     change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> Result<T, Error> {
-    let write = || -> rusqlite::Result<T> {
-        let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = change(&transaction)?;
-        transaction.commit()?;
-        Ok(done)
-    };
-    write().map_err(sql("change who owns what"))
+    all_or_nothing(file, change).map_err(sql("change who owns what"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::clean::Broom;
 use super::feed::Feed;
-use super::file::{Blackboard, append, next, sql};
+use super::file::{Blackboard, all_or_nothing, append, next, sql};
 use super::group::{Change, Place};
 use super::reader::Reader;
 use crate::engine::Record;
@@ -133,15 +133,10 @@ impl Membership {
             return Ok(());
         }
         let posted = std::mem::take(&mut self.posted);
-        let mut append = || -> rusqlite::Result<()> {
-            let writes = &mut self.writes;
-            let transaction = writes.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            posted
-                .iter()
-                .try_for_each(|owned| owned.append(&transaction))?;
-            transaction.commit()
-        };
-        append().map_err(sql("append to a topic"))
+        let appended = all_or_nothing(&mut self.writes, |file| {
+            posted.iter().try_for_each(|owned| owned.append(file))
+        });
+        appended.map_err(sql("append to a topic"))
     }
 }
 

@@ -12,7 +12,7 @@ use quorate_core::topic::Topic;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::feed::Feed;
-use super::file::{Blackboard, next, sql};
+use super::file::{Blackboard, committed, next, sql};
 use crate::engine::{CONTROL_HEADER, ORIGIN_HEADER};
 use crate::transport::{Committed, Error, INPUTS, Reading, Source, Start, Stored, positions};
 use crate::wire::check_traceparent;
@@ -54,14 +54,7 @@ impl Reader {
         topic: Topic,
         partition: i32,
     ) -> Result<Option<(i64, String)>, Error> {
-        let asked = "SELECT next, metadata FROM positions WHERE topic = ?1 AND partition = ?2";
-        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let mut asked = self
-            .file
-            .prepare_cached(asked)
-            .map_err(sql("ask for positions"))?;
-        let found = asked.query_row(params![topic.name(), partition], row);
-        found.optional().map_err(sql("ask for positions"))
+        committed(&self.file, topic, partition).map_err(sql("ask for positions"))
     }
 }
 

@@ -46,7 +46,7 @@ pub use plan::{Planned, Setting, Step, plan};
 pub use read::Reader;
 pub use registry::{COMPATIBILITY, Registry};
 pub use schemas::{Registered, Schemas, entries, register};
-pub use topics::{Change, Layout, TRUST_LAG, apply, partitions};
+pub use topics::{Change, Layout, apply, partitions};
 
 use super::processor::Processor;
 pub use super::{Appended, Error, Settings, Start, Stored};

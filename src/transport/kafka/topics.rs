@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use quorate_core::ids::Millis;
 use quorate_core::topic::Topic;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
@@ -15,6 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::connection::{LARGEST_RECORD, PATIENCE};
 use super::plan::{Planned, Step, plan, plan_one};
 use super::{Connection, Error};
+use crate::transport::TRUST_LAG;
 
 /// How topics are laid out where nothing is fixed by the protocol.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +59,6 @@ impl fmt::Display for Change {
 /// clients send batches of up to a million bytes: with less, a busy agent's records would be lost.
 /// A record over 64 KiB is refused with a code, which it can only be if the broker takes it.
 const INPUT_BYTES: usize = 1_048_588;
-/// How long `acp.trust` is left uncompacted: above the longest default deadline (seven days) and a
-/// day, so that open rounds find the scores they pinned.
-pub const TRUST_LAG: Millis = Millis(9 * 24 * 60 * 60 * 1_000);
 
 /// The settings of a topic.
 pub(super) fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, String> {
