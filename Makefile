@@ -2,12 +2,14 @@
 
 PYTHON ?= python3
 export CARGO_TERM_COLOR ?= auto
+BUILT = $(or $(CARGO_TARGET_DIR),target)/debug/quorate
 
 .PHONY: help
 help:
-	@echo "make demo         play a day at a bank in the terminal, on a log in a file"
-	@echo "make demo-kafka   play it on a real Kafka and registry, started here; KEEP=1 lets them run"
+	@echo "make demo         play a day in the terminal, on \`quorate dev\`, whose log is a file"
+	@echo "make demo-kafka   play a bank's day on a real Kafka and registry, started here; KEEP=1 lets them run"
 	@echo "make test         format, lints and every test, on real parts started here"
+	@echo "make client       the Python client: types, wheel, tests; make test does it, too"
 	@echo "make setup        install what these need of the system; they call it themselves"
 	@echo "make verify       the trust rule against golden files; GOLDEN=DIR takes them from there"
 	@echo "make check        docs and licences, beyond what make test does"
@@ -38,12 +40,19 @@ test: setup lint pure
 	@echo "== the second implementation, in Python"
 	cd spec && $(PYTHON) -m unittest discover -q -s reference/tests -t .
 	cd spec && $(PYTHON) -m reference.vectors vectors
+	@scripts/client.sh "$(BUILT)"
+
+# The Python client, on the built program and on a Kafka and a registry started for it.
+.PHONY: client
+client: setup
+	cargo build --locked
+	@scripts/client.sh "$(BUILT)"
 
 .PHONY: lint
 lint:
 	@echo "== format and lints"
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets --bench kafka -- -D warnings
+	cargo clippy --locked --workspace --all-targets --bench kafka --bench gateway -- -D warnings
 
 # Nothing that brings the standard library in compiles for this target: no clock, no socket.
 .PHONY: pure

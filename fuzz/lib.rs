@@ -33,6 +33,7 @@ macro_rules! for_kind {
             Kind::TrustUpdate => $run::<records::TrustUpdate>($($argument),*),
             Kind::TrustScore => $run::<records::TrustScore>($($argument),*),
             Kind::DeadLetter => $run::<records::DeadLetter>($($argument),*),
+            Kind::Claim => $run::<records::Claim>($($argument),*),
         }
     }};
 }

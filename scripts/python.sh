@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Python with the clients that the example agents are written with, and nothing of ours.
-# Prints the interpreter's path. The environment is made once for each version of
-# examples/agents/requirements.txt and kept in $QUORATE_CACHE (default: .cache).
+# Python with what a file of requirements names, pinned, and nothing of ours: by default the clients
+# that the example agents are written with. Prints the interpreter's path. The environment is made
+# once for each version of the file and kept in $QUORATE_CACHE (default: .cache).
+# usage: python.sh [REQUIREMENTS]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-wanted=$root/examples/agents/requirements.txt
+wanted=${1:-$root/examples/agents/requirements.txt}
 mkdir -p "${QUORATE_CACHE:-$root/.cache}"
 made=$(cd "${QUORATE_CACHE:-$root/.cache}" && pwd)/python-$(sha256sum "$wanted" | cut -c1-12)
 

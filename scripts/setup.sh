@@ -6,9 +6,10 @@
 set -euo pipefail
 
 # librdkafka is built with TLS; Kafka and the registry run on Java, from Maven's repository; openssl
-# makes certificates for tests; agents written by others are kcat and Python.
+# makes certificates for tests; agents written by others are kcat and Python; chromium is the browser pages
+# are looked at in.
 packages=(build-essential pkg-config libssl-dev openjdk-17-jre-headless maven curl openssl kcat
-  python3 python3-venv)
+  python3 python3-venv chromium)
 
 is_there() {
   case $1 in

@@ -4,20 +4,32 @@
 //! and a key it does not have is refused, naming the nearest. Secrets come from the environment or
 //! from files of their own.
 
+mod console;
 mod security;
+mod webhook;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub use console::{Codes, Console, Domain, Links};
 pub use security::{Given, Mechanism, Properties, Protocol, Secret, Security};
+pub use webhook::{Least, Webhook};
 
 /// The documented defaults.
 const DEFAULTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config/quorate.toml"));
 /// The table whose keys are librdkafka's, not ours.
 const PASSED_ON: &str = "kafka";
+
+/// The shortest and the longest session: below, a busy machine takes engines for dead that are
+/// alive; above, nobody takes over from one that is dead.
+const SESSION_MS: (u64, u64) = (1_000, 300_000);
+
+/// The longest a claim to an escalation stands, in minutes.
+const CLAIM_MINUTES: u32 = 120;
 
 /// Every option; what each means is said in `config/quorate.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +58,8 @@ pub struct Config {
     pub run: Run,
     /// How others take part over HTTP.
     pub gateway: Gateway,
+    /// What people see who decide.
+    pub console: Console,
     /// What is logged.
     pub log: Log,
 }
@@ -72,6 +86,8 @@ pub struct Run {
     pub commit_interval_ms: u64,
     /// Milliseconds after which the brokers give up a dead process's transaction.
     pub transaction_timeout_ms: u64,
+    /// Milliseconds without a sign after which an engine on a blackboard is taken for dead.
+    pub session_ms: u64,
     /// Milliseconds a partition waits for a schema.
     pub schema_wait_ms: u64,
     /// Where metrics and health are served; empty: nowhere.
@@ -85,8 +101,75 @@ pub struct Run {
 pub struct Gateway {
     /// Where it listens.
     pub listen: String,
-    /// File that says who is let in; empty: nobody.
+    /// File that says who is let in; empty: nobody by one.
     pub tokens_file: String,
+    /// Connections at once.
+    pub connections: NonZeroU32,
+    /// Requests of one subject a second.
+    pub rate: NonZeroU32,
+    /// Requests of one subject at once.
+    pub burst: NonZeroU32,
+    /// Requests a second from one address by which nobody is known.
+    pub failure_rate: NonZeroU32,
+    /// Such requests at once.
+    pub failure_burst: NonZeroU32,
+    /// Header that says whose requests are passed on; empty: they are the peer's own.
+    pub address_header: String,
+    /// Where browsers find it; empty: where it listens.
+    pub public_url: String,
+    /// File of the key that sessions are kept by; empty: one that is gone with the process.
+    pub session_key_file: String,
+    /// Minutes after which people sign in again.
+    pub session_minutes: NonZeroU32,
+    /// Minutes for which a claim to an escalation stands.
+    pub claim_minutes: NonZeroU32,
+    /// Who is told of escalations.
+    pub webhooks: Vec<Webhook>,
+    /// Hours that what is over is remembered.
+    pub memory_hours: NonZeroU32,
+    /// MiB of rounds that do not run.
+    pub memory_rounds_mib: NonZeroU32,
+    /// MiB of dead letters.
+    pub memory_refused_mib: NonZeroU32,
+    /// MiB of each topic that can be followed.
+    pub memory_stream_mib: NonZeroU32,
+    /// MiB of what people did, of how trust moved, and of former policies: of each.
+    pub memory_history_mib: NonZeroU32,
+    /// Where it is told whether it runs and is ready; empty: nowhere.
+    pub observe: String,
+    /// Whether operators suspend and resume by way of it.
+    pub operates: bool,
+    /// Whose tokens let in, too.
+    pub oidc: Oidc,
+}
+
+/// An issuer of tokens.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Oidc {
+    /// As its tokens name it; empty: none.
+    pub issuer: String,
+    /// Whom its tokens must be for.
+    pub audience: String,
+    /// As what it knows us where people sign in at its page; empty: they do not.
+    pub client_id: String,
+    /// File of the secret by which it believes us; empty: none.
+    pub client_secret_file: String,
+    /// What is asked for of who signs in, separated by spaces.
+    pub scopes: String,
+    /// Where its keys are; empty: where it says.
+    pub jwks_url: String,
+    /// File of certificates by which it is trusted, too; empty: the system's alone.
+    pub ca_location: String,
+    /// The claim that names the subject.
+    pub subject_claim: String,
+    /// The claim that lists the roles.
+    pub roles_claim: String,
+    /// Seconds its clock and ours may be apart.
+    pub leeway_s: u64,
+    /// Seconds between two times its keys are fetched.
+    pub refresh_s: u64,
+    /// Seconds known keys go on where it does not answer.
+    pub stale_s: u64,
 }
 
 /// What is logged.
@@ -129,6 +212,24 @@ pub enum Error {
     /// A value that no part could work with.
     #[error("option `{0}` must be above 0")]
     NotPositive(&'static str),
+    /// A value that works, but not well.
+    #[error("option `{key}` must be from {least} to {most}")]
+    OutOfBounds {
+        /// Which.
+        key: &'static str,
+        /// The least it may be.
+        least: u64,
+        /// The most it may be.
+        most: u64,
+    },
+    /// A value that has no use, and why.
+    #[error("option `{option}` {why}")]
+    Unsound {
+        /// Which.
+        option: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file of a secret cannot be read.
     #[error("cannot read secret `{}`", .0.display())]
     Secret(PathBuf, #[source] std::io::Error),
@@ -201,8 +302,22 @@ impl Config {
                 self.run.transaction_timeout_ms > 0,
             ),
         ];
-        match positive.iter().find(|(_, sound)| !sound) {
-            Some((key, _)) => Err(Error::NotPositive(key)),
+        if let Some((key, _)) = positive.iter().find(|(_, sound)| !sound) {
+            return Err(Error::NotPositive(key));
+        }
+        let (least, most) = SESSION_MS;
+        if !(least..=most).contains(&self.run.session_ms) {
+            let key = "run.session_ms";
+            return Err(Error::OutOfBounds { key, least, most });
+        }
+        if self.gateway.claim_minutes.get() > CLAIM_MINUTES {
+            let (key, most) = ("gateway.claim_minutes", CLAIM_MINUTES.into());
+            let least = 1;
+            return Err(Error::OutOfBounds { key, least, most });
+        }
+        let flaw = webhook::flaw(&self.gateway.webhooks);
+        match flaw.or_else(|| self.console.flaw()) {
+            Some((option, why)) => Err(Error::Unsound { option, why }),
             None => Ok(()),
         }
     }
@@ -270,6 +385,17 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_is_told_what_there_is_and_called_by_one_name() {
+        let entry = "[[gateway.webhooks]]\nname = \"a\"\nurl = \"\"\nsecret_file = \"\"\n";
+        let of = |more: &str| Config::parse(&format!("{entry}{more}"));
+        let webhooks = of("stakes = \"HIGH\"").unwrap().gateway.webhooks;
+        assert_eq!(webhooks[0].stakes, Least::High);
+        assert!(matches!(of("stakes = \"HUGE\""), Err(Error::Parse(_))));
+        assert!(matches!(of("domain = \"pay\""), Err(Error::Parse(_))));
+        assert!(matches!(of(entry), Err(Error::Unsound { .. })));
+    }
+
+    #[test]
     fn a_property_is_said_once() {
         let text = "[security]\nprotocol = \"ssl\"\n[kafka]\n\"security.protocol\" = \"ssl\"";
         let said = Config::parse(text).unwrap().properties(Given::default());
@@ -277,11 +403,20 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_type_or_nought_is_refused() {
+    fn a_value_of_another_type_or_out_of_bounds_is_refused() {
         assert!(matches!(Config::parse("prefix = 3"), Err(Error::Parse(_))));
         assert!(matches!(
             Config::parse("[run]\nengines = 0"),
             Err(Error::NotPositive("run.engines"))
         ));
+        for (session, sound) in [
+            (999, false),
+            (1_000, true),
+            (300_000, true),
+            (300_001, false),
+        ] {
+            let parsed = Config::parse(&format!("[run]\nsession_ms = {session}"));
+            assert_eq!(parsed.is_ok(), sound, "{session}");
+        }
     }
 }

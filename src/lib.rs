@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod console;
 pub mod engine;
 pub mod gateway;
 pub mod store;

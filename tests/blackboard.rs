@@ -1,8 +1,11 @@
 //! The log in a file, by the verbs and by plain SQL: the same records come of the same words.
 
+pub(crate) mod confined;
+mod doctor;
+mod foreign;
+mod unwritable;
+
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use quorate::clock::{Clock as _, System};
@@ -107,11 +110,14 @@ fn a_round_goes_all_its_way_by_the_verbs_without_a_broker() {
 #[test]
 fn what_is_about_brokers_says_so() {
     let house = House::on_blackboard(1, AGENTS, POLICIES);
-    for verb in [&["doctor"][..], &["offsets", "save", "-"]] {
+    for (verb, why) in [
+        (&["schemas", "check"][..], "this is about Kafka"),
+        (&["offsets", "save", "-"], "by a copy of the file"),
+    ] {
         let answer = house.call(verb);
         let complaint = String::from_utf8(answer.stderr).unwrap();
         assert!(
-            !answer.status.success() && complaint.contains("this is about Kafka"),
+            !answer.status.success() && complaint.contains(why),
             "{verb:?}: {complaint}"
         );
     }
@@ -165,42 +171,6 @@ fn what_is_written_wrongly_is_not_taken_for_something_else() {
         Topic::Results,
     ] {
         assert_eq!(house.count(topic, 1), 0, "{topic}");
-    }
-}
-
-#[test]
-fn a_day_at_a_bank_is_played_without_a_broker() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // The play ends where what comes is not what its script says.
-    let played = Command::new("python3")
-        .arg(root.join("scripts/demo"))
-        .args(["--blackboard", "--answer-in", "12", "--pace", "0"])
-        .args([env!("CARGO_BIN_EXE_quorate"), "python3"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8(played.stdout).unwrap();
-    let complaint = String::from_utf8_lossy(&played.stderr);
-    assert!(played.status.success(), "{said}\n{complaint}");
-    assert!(
-        said.contains("SQL and Python's standard library (by_sql.py)"),
-        "{said}"
-    );
-    for status in [
-        "APPROVED: ",
-        "REJECTED: ",
-        "ESCALATED: ",
-        "SUSPENDED",
-        "UNPROVEN",
-        "▼",
-        "▲",
-    ] {
-        assert!(said.contains(status), "{status} is not in\n{said}");
-    }
-    for line in said.lines() {
-        assert!(
-            line.chars().count() <= 100 || line.contains("--blackboard"),
-            "{line}"
-        );
     }
 }
 

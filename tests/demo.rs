@@ -1,5 +1,6 @@
-//! The day at a bank that `make demo-kafka` plays, on the broker and registry of the tests: what it
-//! shows is what lies on the log, its lines say so, and nothing it started outlives it.
+//! The days that `make demo` plays on `quorate dev`, and `make demo-kafka` on the broker and registry
+//! of the tests: what they show is what lies on the log, their lines say so, and nothing that was
+//! started outlives them.
 
 use std::fs;
 use std::path::Path;
@@ -18,8 +19,15 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn day() -> Value {
-    let text = fs::read_to_string(root().join("examples/bank/day.json")).unwrap();
+const BANK: &str = "examples/bank/day.json";
+const DAYS: [&str; 3] = [
+    BANK,
+    "examples/supply-chain/day.json",
+    "examples/marketing/day.json",
+];
+
+fn day(file: &str) -> Value {
+    let text = fs::read_to_string(root().join(file)).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
@@ -30,37 +38,54 @@ fn said(output: Output, what: &str) -> String {
     said
 }
 
-/// A play that was played: what it printed, and the topics it left.
+/// A play that was played: what it printed, and the log it left.
 struct Played {
     house: House,
-    day: Value,
+    days: Vec<Value>,
     said: String,
 }
 
 impl Played {
-    fn new() -> Self {
-        let house = House::bare();
+    /// The bank's day, on Kafka.
+    fn on_kafka() -> Self {
+        let (house, parts) = (House::bare(), parts());
+        let prefix = house.prefix.clone();
+        let places = [
+            "--bootstrap",
+            &parts.bootstrap,
+            "--registry",
+            &parts.registry,
+        ];
+        let log = [places, ["--prefix", &prefix, "--pace", "0"]].concat();
+        Self::play(house, &log, crate::support::python(), &[BANK])
+    }
+
+    /// All days, on `quorate dev`.
+    fn on_dev() -> Self {
+        let house = House::bare_on_blackboard();
+        let folder = house.file().parent().unwrap().to_str().unwrap().to_owned();
+        Self::play(house, &["--dev", &folder, "--pace", "0"], "python3", &DAYS)
+    }
+
+    fn play(house: House, log: &[&str], python: &str, days: &[&str]) -> Self {
         let output = Command::new("python3")
             .arg(root().join("scripts/demo"))
-            .args(["--bootstrap", &parts().bootstrap])
-            .args(["--registry", &parts().registry])
-            .args(["--prefix", &house.prefix])
-            .args(["--answer-in", ANSWER_IN, "--pace", "0"])
+            .args(log)
+            .args(["--answer-in", ANSWER_IN])
             .arg(env!("CARGO_BIN_EXE_quorate"))
-            .arg(crate::support::python())
+            .arg(python)
             .output()
             .unwrap();
         let said = said(output, "scripts/demo");
-        let day = day();
-        Self { house, day, said }
+        let days = days.iter().map(|file| day(file)).collect();
+        Self { house, days, said }
     }
 
     /// What the play has of a scene.
     fn script(&self, shows: &str) -> &Value {
-        let acts = self.day["acts"].as_array().unwrap();
-        let mut scenes = acts
-            .iter()
-            .flat_map(|act| act["scenes"].as_array().unwrap());
+        let acts = self.days.iter();
+        let acts = acts.flat_map(|day| day["acts"].as_array().unwrap());
+        let mut scenes = acts.flat_map(|act| act["scenes"].as_array().unwrap());
         scenes.find(|scene| scene["shows"] == shows).unwrap()
     }
 
@@ -174,8 +199,26 @@ fn running(text: &str) -> Vec<String> {
 
 #[test]
 fn a_day_at_a_bank_shows_what_lies_on_the_log() {
-    let played = Played::new();
+    let played = Played::on_kafka();
     assert_eq!(running(&played.house.prefix), [] as [String; 0]);
+    bank(&played);
+    kcat_reads_the_outcomes(&played);
+}
+
+#[test]
+fn what_is_played_on_dev_shows_what_lies_in_the_file() {
+    let played = Played::on_dev();
+    let file = played.house.file().to_str().unwrap().to_owned();
+    assert_eq!(running(&file), [] as [String; 0]);
+    bank(&played);
+    supply_chain(&played);
+    marketing(&played);
+    let (_, console) = played.said.split_once("Where people decide").unwrap();
+    assert!(console.contains("/console/\n") && console.contains("Policies: "));
+    explained(&played, &file);
+}
+
+fn bank(played: &Played) {
     lines_are_for_people(&played.said);
 
     let approval = played.scene("approval");
@@ -192,13 +235,50 @@ fn a_day_at_a_bank_shows_what_lies_on_the_log() {
     assert_eq!(stakes.outcomes[0]["decision"]["reasons"][1], "MARGIN_MET");
     stakes.was_ended(played.script("stakes"), "APPROVED");
 
-    newcomer(&played);
-    suspension(&played);
-    learning(&played);
+    newcomer(played);
+    suspension(played);
+    learning(played);
     for shows in ["approval", "rejection", "learning"] {
         assert_eq!(played.scene(shows).outcomes.len(), 1, "{shows}");
     }
-    kcat_reads_the_outcomes(&played);
+}
+
+/// Companies are counted, not their agents, and who answers for safety can stop.
+fn supply_chain(played: &Played) {
+    let companies = played.scene("companies");
+    companies.came_to("APPROVED", "MARGIN_MET");
+    assert_eq!(companies.outcomes.len(), 1);
+
+    let crowd = played.scene("crowd");
+    crowd.came_to("ESCALATED", "QUORUM_NOT_MET");
+    crowd.was_ended(played.script("crowd"), "REJECTED");
+
+    let veto = played.scene("veto");
+    veto.came_to("ESCALATED", "VETO");
+    veto.was_ended(played.script("veto"), "REJECTED");
+    veto.tells("pivotal            safety-lab: without it APPROVED");
+}
+
+/// Finance must have been heard, whatever marketing's agents weigh together.
+fn marketing(played: &Played) {
+    let campaign = played.scene("campaign");
+    campaign.came_to("APPROVED", "MARGIN_MET");
+    assert_eq!(campaign.outcomes.len(), 1);
+
+    let unasked = played.scene("unasked");
+    unasked.came_to("ESCALATED", "REQUIRED_MISSING");
+    unasked.was_ended(played.script("unasked"), "REJECTED");
+    unasked.tells("silent             finance-controller");
+}
+
+/// The file is still there for what the last line says, as it was printed.
+fn explained(played: &Played, file: &str) {
+    let (_, line) = played.said.rsplit_once("\n\n").unwrap();
+    assert!(line.contains("explain") && line.contains(file), "{line}");
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", line]).current_dir(root()).output();
+    let explained = said(output.unwrap(), line);
+    assert!(explained.contains("APPROVED"), "{explained}");
 }
 
 fn lines_are_for_people(said: &str) {
@@ -297,10 +377,10 @@ fn kcat_reads_the_outcomes(played: &Played) {
 }
 
 #[test]
-fn the_banks_own_files_lint_without_errors_or_warnings() {
-    let day = day();
+fn the_days_own_files_lint_without_errors_or_warnings() {
+    let days = DAYS.map(day);
     let read = |kind: &str| -> Vec<String> {
-        let files = day[kind].as_array().unwrap().iter();
+        let files = days.iter().flat_map(|day| day[kind].as_array().unwrap());
         let read = |file: &Value| fs::read_to_string(root().join(file.as_str().unwrap())).unwrap();
         files.map(read).collect()
     };

@@ -33,10 +33,15 @@ struct Dev {
 
 impl Dev {
     fn start() -> Self {
+        Self::told(&["--every", "1"])
+    }
+
+    fn told(besides: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("said");
         let child = Command::new(env!("CARGO_BIN_EXE_quorate"))
-            .args(["dev", "--every", "1"])
+            .arg("dev")
+            .args(besides)
             .current_dir(folder.path())
             .stdout(File::create(&path).unwrap())
             .stderr(File::create(folder.path().join("log")).unwrap())
@@ -133,6 +138,66 @@ fn the_pasted_lines_say_what_they_promise() {
     );
     assert!(dev.running.0.wait().unwrap().success());
     assert!(!dev.log().read(Topic::Outcomes, 0).is_empty());
+}
+
+#[test]
+fn two_sample_days_are_as_the_engine_decides_and_fill_every_page() {
+    let dev = Dev::told(&["--sample"]);
+    let token = fs::read_to_string(dev.folder.path().join("quorate-dev/you.token")).unwrap();
+    let ask = |path: &str| dev.curl(token.trim(), path);
+    let count = |path: &str, name: &str| {
+        let told = ask(path);
+        told[name]
+            .as_array()
+            .unwrap_or_else(|| panic!("{path}: {told}"))
+            .len()
+    };
+    // A second implementation comes to the same, to the last record.
+    let file = dev.folder.path().join("quorate-dev/blackboard.db");
+    let verified = Command::new("python3")
+        .args(["-m", "reference.history", "--blackboard"])
+        .arg(&file)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/spec"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&verified.stdout);
+    assert!(
+        verified.status.success() && said.contains("\n0 broken"),
+        "{said}"
+    );
+    assert!(count("/v1/outcomes?limit=1000", "outcomes") > 200);
+    for by in ["HUMAN", "TIMEOUT"] {
+        let some = format!("/v1/outcomes?resolved_by={by}");
+        assert!(count(&some, "outcomes") > 0, "{by}");
+    }
+    let waiting = ask("/v1/escalations?limit=1000")["escalations"].take();
+    let due: std::collections::BTreeSet<i64> = waiting
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["due"].as_i64().unwrap())
+        .collect();
+    assert!(due.len() >= 8, "{waiting:#}");
+    assert!(count("/v1/dead-letters/codes", "codes") >= 6);
+    assert!(count("/v1/agents?status=SUSPENDED", "agents") == 1);
+    for kind in ["decision", "result", "suspension", "agent", "policy"] {
+        assert!(
+            count(&format!("/v1/audit?kind={kind}"), "actions") > 0,
+            "{kind}"
+        );
+    }
+    let tried = ask("/v1/policies/shadow")["policies"][0].take();
+    assert!(tried["wrong"]["of"].as_i64() > Some(5), "{tried:#}");
+    let liar = ask("/v1/agents/wire-watcher/trust")["domains"][0].take();
+    let expert = ask("/v1/agents/fraud-expert/trust")["domains"][0].take();
+    let last = |track: &Value| track["steps"].as_array().unwrap().last().unwrap()["trust"].as_f64();
+    assert!(
+        last(&liar) < last(&expert),
+        "who endorses everything is believed less"
+    );
+    let some = &ask("/v1/outcomes?limit=1")["outcomes"][0]["proposal_id"];
+    let records = format!("/v1/rounds/{}/records", some.as_str().unwrap());
+    assert!(count(&records, "records") > 3);
 }
 
 #[test]

@@ -8,31 +8,8 @@ use std::time::{Duration, Instant};
 use quorate_core::topic::Topic;
 use serde_json::{Value, json};
 
-use crate::support::people::{people, prompt_policies};
-use crate::support::web::{Answer, Web, bearer, tokens};
+use crate::support::web::{AGENTS, Answer, POLICIES, Web, bearer, everybody, house};
 use crate::support::{House, until};
-
-const AGENTS: &str = people!(desk ada bob rita ledger);
-/// Closes as soon as both experts were heard; what is asked of people closes in a second.
-const POLICIES: &str = prompt_policies!(
-    "\n[[policy]]\npattern = \"pay.big\"\ndeadline_default = \"1 s\"\ndeadline_min = \"1 s\"\n\
-     proposer_counts = false\n"
-);
-
-fn everybody() -> String {
-    tokens(&[
-        ("desk", "agent"),
-        ("ada", "agent"),
-        ("bob", "agent"),
-        ("rita", "reviewer"),
-        ("ledger", "reporter"),
-        ("op", "operator"),
-    ])
-}
-
-fn house() -> House {
-    House::on_blackboard(2, AGENTS, POLICIES)
-}
 
 fn proposal(domain: &str) -> Value {
     json!({
@@ -358,6 +335,7 @@ fn the_inbox_has_what_an_agent_can_still_answer() {
         round
     });
     let shown = web.get("bob", "/v1/inbox?domain=pay.out").with(200);
+    assert_eq!(shown["agent_id"], "bob");
     let shown = &shown["rounds"][0];
     assert_eq!(shown["proposal"]["action"]["subject"], "payment-1");
     assert!(

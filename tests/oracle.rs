@@ -1,11 +1,12 @@
-//! The oracle: the second implementation recomputes a random history from the topics alone, and
-//! finds nothing to differ; with a fault put into the program it finds that.
+//! The oracle: the second implementation recomputes a random history from the log alone, topics or a
+//! file, and finds nothing to differ; with a fault put into the program it finds that.
 
 use std::process::Command;
 use std::thread;
 
 use crate::support::history::History;
 use crate::support::load::Random;
+use crate::support::place::Place;
 use crate::support::{House, Processor, python};
 
 /// How long nothing must have been appended before a history is over, in seconds: longer than
@@ -40,6 +41,9 @@ const AT_A_TIME: usize = 8;
 const ROUNDS: usize = 20_000;
 /// How many are proposed a second at most: more than most machines take.
 const A_SECOND: i64 = 500;
+/// Rounds of a history on a blackboard, and how many are proposed a second at most.
+const ROUNDS_IN_A_FILE: usize = 2_000;
+const A_SECOND_IN_A_FILE: i64 = 100;
 
 /// What a processor is told: not to wait long for schemas nobody registered, and to commit less often,
 /// which costs a broker most.
@@ -49,12 +53,17 @@ fn run(house: &House, fault: Option<&str>) -> Processor {
     house.run_with("one", SETTINGS, fault)
 }
 
-/// What the second implementation says of all that lies on the topics: whether it is as it must
+/// What the second implementation says of all that lies on the log: whether it is as it must
 /// be, and its report.
 fn audit(house: &House, told: &[&str]) -> (bool, String) {
-    let ended = Command::new(python())
+    let (interpreter, place) = match house.place() {
+        Place::Kafka(_) => (python(), [house.bootstrap(), &house.prefix]),
+        // Python's standard library is enough for a file.
+        Place::Blackboard(_) => ("python3", ["--blackboard", house.file().to_str().unwrap()]),
+    };
+    let ended = Command::new(interpreter)
         .args(["-m", "reference.history"])
-        .args([house.bootstrap(), &house.prefix])
+        .args(place)
         .args(told)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/spec"))
         .output()
@@ -101,6 +110,35 @@ fn a_random_history_is_what_the_second_implementation_makes_of_it() {
         assert!(counted(&said, seen) > 0, "no `{seen}` in {said}");
     }
     processor.stop();
+}
+
+#[test]
+fn a_random_history_in_a_file_is_what_the_second_implementation_makes_of_it() {
+    let mut random = Random::of_this_run("oracle of a file");
+    let (house, history) = History::begin_on_blackboard(4, &mut random);
+    let history = history.begun_with_loss(&house, || run(&house, None));
+    let processor = run(&house, None);
+    let appended = history.crowded().run(ROUNDS_IN_A_FILE, A_SECOND_IN_A_FILE);
+    let (sound, said) = audit(&house, &[QUIET]);
+    eprintln!("{appended:?}\n{said}");
+    assert!(sound, "{said}");
+    assert!(counted(&said, "rounds") >= ROUNDS_IN_A_FILE, "{said}");
+    for seen in [
+        "INPUT_LOST",
+        "rounds full of qualified",
+        "trust scores",
+        "forwards",
+        "unknown_schema",
+    ] {
+        assert!(counted(&said, seen) > 0, "no `{seen}` in {said}");
+    }
+    processor.stop();
+    // What it holds against the log is what lies there: a decision less is missed.
+    let file = rusqlite::Connection::open(house.file()).unwrap();
+    let gone = "DELETE FROM records WHERE id = (SELECT max(id) FROM outcomes)";
+    assert_eq!(file.execute(gone, []).unwrap(), 1);
+    let (sound, said) = audit(&house, &[]);
+    assert!(!sound && said.contains("broken: outcomes: 0 of"), "{said}");
 }
 
 #[test]

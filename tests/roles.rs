@@ -17,20 +17,20 @@ const AGENTS: &str = people!(desk ada rita ledger);
 const POLICIES: &str = prompt_policies!();
 
 /// A house that everybody comes to under their role's name.
-struct Roles {
+pub(crate) struct Roles {
     broker: &'static Secured,
     prefix: String,
 }
 
 impl Roles {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let broker = secured();
         let prefix = House::bare().prefix;
         Self { broker, prefix }
     }
 
     /// The house as a role sees it.
-    fn house(&self, role: &str) -> House {
+    pub(crate) fn house(&self, role: &str) -> House {
         let name = format!("quorate-{role}");
         assert!(ROLES.contains(&name.as_str()));
         let told = self.broker.by_name("sasl_ssl", "SCRAM-SHA-512", &name);
@@ -40,7 +40,7 @@ impl Roles {
 
     /// Runs the command lines that `topics acls` prints, as they stand, at the listener where
     /// everybody may do everything.
-    fn allow(&self) {
+    pub(crate) fn allow(&self) {
         let house = House::at(self.broker.open(), "").under(&self.prefix);
         let printed = house.ok(&["topics", "acls"]);
         let tool = kafka_tool("org.apache.kafka.tools.AclCommand");
@@ -62,8 +62,20 @@ impl Roles {
         }
     }
 
-    /// Whether the broker lets a role append to a topic.
-    fn may_append(&self, role: &str, topic: Topic) -> bool {
+    /// Allows a role something besides, as `kafka-acls` has it.
+    pub(crate) fn allow_besides(&self, role: &str, what: &str) {
+        let tool = kafka_tool("org.apache.kafka.tools.AclCommand");
+        let at = self.broker.open();
+        let who = format!("--bootstrap-server {at} --add --allow-principal User:quorate-{role}");
+        let done = Command::new("sh")
+            .args(["-c", &format!("{tool} {who} {what}")])
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+
+    /// How a role comes to the broker.
+    pub(crate) fn connection(&self, role: &str) -> Connection {
         let properties = BTreeMap::from(
             [
                 ("security.protocol", "sasl_ssl"),
@@ -75,7 +87,17 @@ impl Roles {
             .map(|(key, value)| (key.to_owned(), value.to_owned())),
         );
         let at = self.broker.address(Listener::SaslSsl);
-        let connection = Connection::new(at, &self.prefix, properties).unwrap();
+        Connection::new(at, &self.prefix, properties).unwrap()
+    }
+
+    /// How somebody comes whom nobody asks who it is.
+    pub(crate) fn master(&self) -> Connection {
+        Connection::new(self.broker.open(), &self.prefix, BTreeMap::new()).unwrap()
+    }
+
+    /// Whether the broker lets a role append to a topic.
+    pub(crate) fn may_append(&self, role: &str, topic: Topic) -> bool {
+        let connection = self.connection(role);
         let appender = Appender::open(&connection).unwrap();
         let appended = appender.append(topic, 0, Some(b"key"), Some(b"nonsense"), &[]);
         match appended.and_then(|()| appender.settle()) {
@@ -95,13 +117,13 @@ impl Roles {
     }
 }
 
-fn refused(said: &Output) -> bool {
+pub(crate) fn refused(said: &Output) -> bool {
     let complaint = String::from_utf8_lossy(&said.stderr);
     assert_eq!(said.status.code(), Some(1), "{complaint}");
     complaint.to_lowercase().contains("authorization failed")
 }
 
-fn proposed(agent: &House, stakes: &str) -> String {
+pub(crate) fn proposed(agent: &House, stakes: &str) -> String {
     let who = ["--proposer", "desk", "--domain", "pay", "--stakes", stakes];
     let what = ["--type", "payment.release", "--subject", "payment-7"];
     let id = agent.propose(&[&who[..], &what[..], &["--confidence", "0.9"]].concat());
@@ -179,7 +201,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
 }
 
 /// How a round stands by one of its outcomes.
-fn status(house: &House, id: &str, which: usize) -> String {
+pub(crate) fn status(house: &House, id: &str, which: usize) -> String {
     let outcomes: Vec<Value> = house.records("outcomes", Some(id), which + 1);
     outcomes[which]["decision"]["status"]
         .as_str()

@@ -6,13 +6,25 @@ use std::path::{Path, PathBuf};
 
 /// A part of the tree, and what may stand behind `crate::` in it.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("src/console/", &["console"]),
     ("src/wire/", &["wire"]),
     ("src/store/", &["store", "wire"]),
     ("src/engine/", &["engine", "store", "wire"]),
+    ("src/evaluate/", &["evaluate"]),
+    ("src/simulate/", &["simulate", "evaluate"]),
     ("src/telemetry/", &["telemetry", "engine", "config"]),
     (
         "src/transport/",
         &["transport", "engine", "store", "wire", "clock", "telemetry"],
+    ),
+    ("src/history/", &["history", "transport", "engine", "wire"]),
+    (
+        "src/replay/",
+        &["replay", "history", "transport", "engine", "wire"],
+    ),
+    (
+        "src/verify/",
+        &["verify", "history", "transport", "engine", "wire"],
     ),
     (
         "src/gateway/",
@@ -29,9 +41,15 @@ const LAYERS: &[(&str, &[&str])] = &[
         "src/command/",
         &[
             "command",
+            "console",
             "gateway",
+            "history",
+            "verify",
+            "replay",
             "transport",
             "engine",
+            "evaluate",
+            "simulate",
             "wire",
             "config",
             "telemetry",
@@ -50,7 +68,11 @@ const OWNERS: &[(&str, &str)] = &[
     ("rusqlite", "src/transport/blackboard/"),
     ("schema_registry_converter", "src/transport/kafka/"),
     ("clap", "src/command/"),
+    ("indicatif", "src/command/"),
     ("axum", "src/gateway/"),
+    ("axum_extra", "src/gateway/"),
+    ("governor", "src/gateway/access/"),
+    ("jsonwebtoken", "src/gateway/access/"),
     ("prometheus_client", "src/telemetry/"),
 ];
 

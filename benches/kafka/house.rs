@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use quorate::transport::kafka::Connection;
@@ -11,6 +11,7 @@ use rdkafka::ClientConfig;
 
 use super::parts::Parts;
 use super::rounds;
+use super::running::Running;
 use super::sizes::PARTITIONS;
 
 /// A prefix with everything under it.
@@ -63,19 +64,11 @@ impl<'a> House<'a> {
     }
 
     /// Starts the processor; it ends with what this returns.
-    pub(crate) fn run(&self, engines: usize) -> Processor {
+    pub(crate) fn run(&self, engines: usize) -> Running {
         let mut command = self.command();
         let engines = engines.to_string();
         command.args(["run", "--instance", "bench", "--engines", &engines]);
-        let child = command.spawn().unwrap();
-        // However this process ends, the processor goes with it.
-        let guard = Command::new("sh")
-            .args(["-c", &format!("read -r done || kill -9 {}", child.id())])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Processor { child, guard }
+        Running::of(&mut command)
     }
 
     /// A connection as the product makes it.
@@ -110,32 +103,5 @@ impl Drop for House<'_> {
         if let Err(error) = runtime.block_on(gone) {
             eprintln!("topics are left behind: {error}");
         }
-    }
-}
-
-/// A processor that runs until it is let go.
-#[derive(Debug)]
-pub(crate) struct Processor {
-    child: Child,
-    guard: Child,
-}
-
-impl Processor {
-    /// Its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Processor {
-    /// Kills it where it stands.
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        // Told that all is done: the number may be somebody else's by now.
-        let mut told = self.guard.stdin.take().unwrap();
-        told.write_all(b"done\n").unwrap();
-        drop(told);
-        self.guard.wait().unwrap();
     }
 }

@@ -21,6 +21,7 @@ mod progress;
 mod reader;
 mod restart;
 mod rounds;
+mod running;
 mod sizes;
 mod table;
 

@@ -1,4 +1,4 @@
-"""A bank's house: the log, two processors and the agents, each a process of its own; and what is
+"""A house: the log, what processes it and the agents, each a process of its own; and what is
 asked of them through `quorate`. Whatever is started here ends with this process.
 """
 
@@ -19,15 +19,32 @@ GUARD = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
 class House:
-    def __init__(self, quorate: str, python: str, prefix: str) -> None:
+    def __init__(self, quorate: str, python: str, prefix: str, folder: str | None = None) -> None:
         self.quorate, self.python, self.prefix = quorate, python, prefix
+        self.dev = False
         self.blackboard = self.bootstrap = self.registry = ""
         self.processes: list[tuple[str, subprocess.Popen]] = []
-        self.folder = tempfile.TemporaryDirectory(prefix="quorate-demo.")
+        self.passing = None if folder else tempfile.TemporaryDirectory(prefix="quorate-demo.")
+        self.folder = Path(folder or self.passing.name)
 
-    def settle_on_blackboard(self) -> None:
-        """Takes a file for the log."""
-        self.blackboard = str(Path(self.folder.name, "blackboard.db"))
+    def settle_on_dev(self) -> None:
+        """Starts `quorate dev`, without sample rounds: the play has its own."""
+        self.dev = True
+        command = [self.quorate, "dev", "--dir", str(self.folder), "--every", "0"]
+        self.line_of("dev", self.spawn("dev", command, stdout=subprocess.PIPE))
+        self.blackboard = str(self.folder / "blackboard.db")
+
+    def two_days(self) -> str:
+        """Starts another `quorate dev`, with two days in it; where its console is."""
+        folder = self.folder / "two-days"
+        command = [self.quorate, "dev", "--dir", str(folder), "--sample"]
+        process = self.spawn("two days", command, stdout=subprocess.PIPE)
+        line = self.line_of("two days", process)
+        while not line.strip().endswith("/console/"):
+            line = process.stdout.readline()
+            if not line:
+                raise SystemExit("`quorate dev --sample` did not start")
+        return line.strip()
 
     def settle(self, bootstrap: str | None, registry: str | None) -> None:
         """Goes where Kafka and a registry are, or starts them."""
@@ -38,8 +55,8 @@ class House:
 
     def furnish(self, partitions: int, files: dict[str, list[str]]) -> float:
         """Applies everything; the seconds that the slowest of the later calls took."""
-        self.call("topics", "apply", "--partitions", str(partitions))
-        if not self.blackboard:
+        if not self.dev:
+            self.call("topics", "apply", "--partitions", str(partitions))
             self.call("schemas", "register")
         slowest = 0.0
         for kind in ["agents", "policies"]:
@@ -56,7 +73,7 @@ class House:
         """Starts an agent for each set of opinions, and waits until all of them read."""
         hired = []
         for agent, held in opinions.items():
-            file = Path(self.folder.name, f"{agent}.json")
+            file = self.folder / f"{agent}.json"
             file.write_text(json.dumps(held), encoding="utf-8")
             script, _library = scripts.get(agent, ("by_command.py", ""))
             speaks = [self.bootstrap, self.registry, self.prefix]
@@ -119,7 +136,7 @@ class House:
         return process
 
     def log(self, name: str) -> Path:
-        return Path(self.folder.name, f"{name}.log")
+        return self.folder / f"{name}.log"
 
     def line_of(self, name: str, process: subprocess.Popen) -> str:
         """The line by which a process says that it is ready."""
@@ -143,7 +160,8 @@ class House:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self.folder.cleanup()
+        if self.passing:
+            self.passing.cleanup()
 
 
 def until(found):

@@ -29,6 +29,19 @@ WHY = {
 }
 
 
+def console(address: str, folder: str) -> list[str]:
+    """What to look at where people decide."""
+    return [
+        "", coloured("heading", "Where people decide"),
+        f"  Two days have passed here: {address}",
+        f"  Sign in as `you`; the log is in {folder}.", "",
+        *wrapped("Needs you: a dozen escalations wait, some for a second time.", 4),
+        *wrapped("Agents: `wire-watcher` endorsed everything until it was suspended, and "
+                 "`fraud-expert` has earned what it weighs.", 4),
+        *wrapped("Policies: what agents alone would have done with refunds.", 4),
+        *wrapped("Outcomes, Refused and Audit: what came of it all, and who did what.", 4)]
+
+
 def scene(scene: dict) -> list[str]:
     proposal = scene["proposal"]
     action = proposal["action"]

@@ -3,6 +3,7 @@
 //! Until records are signed, these are the boundary. Only the processor gets a transactional id: a
 //! transaction that hangs holds the last stable offset, and with it every round of the partition.
 
+use anyhow::Context as _;
 use clap::Args;
 use quorate_core::topic::Topic;
 use serde::Serialize;
@@ -10,6 +11,8 @@ use serde_json::json;
 
 use super::Output;
 use crate::config::Config;
+use crate::gateway::FOLLOWED;
+use crate::gateway::access::{self, rights::appended_by_gateways};
 
 /// Whom to allow, and how to say it.
 #[derive(Debug, Args)]
@@ -54,13 +57,48 @@ struct Role {
     entries: Vec<Entry>,
 }
 
+/// What a role must be able to do with topics.
+pub(super) struct Needs {
+    pub(super) reads: Vec<Topic>,
+    pub(super) appends: Vec<Topic>,
+    /// Whether it asks how far processors are.
+    pub(super) asks_processors: bool,
+}
+
+/// What a role must be able to do.
+pub(super) fn needs(name: &str, operates: bool) -> anyhow::Result<Needs> {
+    let roles = roles("", operates);
+    let named = roles.iter().find(|role| role.name == name);
+    let named = named.with_context(|| {
+        let names: Vec<_> = roles.iter().map(|role| role.name).collect();
+        format!("`{name}` is no role; there are {}", names.join(", "))
+    })?;
+    let with = |operation| {
+        let may = |topic: &&Topic| {
+            named
+                .entries
+                .iter()
+                .any(|entry| entry.is_on(**topic, operation))
+        };
+        Topic::ALL.iter().filter(may).copied().collect()
+    };
+    let on_group = |entry: &Entry| {
+        entry.resource == Resource::Group && entry.names.iter().any(|name| name == "processor")
+    };
+    Ok(Needs {
+        reads: with("Read"),
+        appends: with("Write"),
+        asks_processors: named.entries.iter().any(on_group),
+    })
+}
+
 const READ: &[&str] = &["Read"];
 const WRITE: &[&str] = &["Write"];
 const DESCRIBE: &[&str] = &["Describe"];
 
 impl Acls {
     pub(super) fn call(&self, config: &Config) -> anyhow::Result<()> {
-        for role in roles(&config.prefix) {
+        for role in roles(&config.prefix, config.gateway.operates) {
             let principal = format!("{}{}", self.principal_prefix, role.name);
             let line = |entry: &Entry| entry.line(&config.bootstrap, &principal);
             let lines: Vec<_> = role.entries.iter().map(line).collect();
@@ -81,6 +119,15 @@ impl Acls {
 }
 
 impl Entry {
+    /// Whether it allows something to be done with a topic, where names have no prefix.
+    fn is_on(&self, topic: Topic, operation: &str) -> bool {
+        let is_named = self
+            .names
+            .iter()
+            .any(|name| name == topic.name() || name == "*");
+        self.resource == Resource::Topic && is_named && self.operations.contains(&operation)
+    }
+
     /// The command that allows it.
     fn line(&self, bootstrap: &str, principal: &str) -> String {
         let mut line = format!(
@@ -170,7 +217,8 @@ impl Under<'_> {
     }
 }
 
-fn roles(prefix: &str) -> Vec<Role> {
+/// Every role; `operates`: gateways suspend and resume.
+fn roles(prefix: &str, operates: bool) -> Vec<Role> {
     let under = Under(prefix);
     vec![
         agent(&under),
@@ -178,54 +226,47 @@ fn roles(prefix: &str) -> Vec<Role> {
         reporter(&under),
         operator(&under),
         processor(&under),
+        gateway(&under, operates),
         consumer(&under),
     ]
 }
 
-fn agent(under: &Under<'_>) -> Role {
-    let mut entries = vec![under.topics(WRITE, &[Topic::Proposals, Topic::Responses])];
-    entries.extend(under.edge(vec![Topic::Proposals, Topic::Outcomes]));
-    entries.push(under.all(Resource::Group, "agent-", READ));
+/// Somebody who takes part: what the table of rights says, by the command line or by a client of
+/// its own.
+fn person(under: &Under<'_>, role: access::Role, why: &'static str) -> Role {
+    let mut entries = vec![under.topics(WRITE, &role.appends())];
+    entries.extend(under.edge(role.reads()));
+    entries.push(under.all(Resource::Group, &format!("{}-", role.name()), READ));
     Role {
-        name: "agent",
-        why: "proposes and responds; no transactional id, since a transaction that hangs would \
-              hold the rounds of its partition; give each agent a principal of its own",
+        name: role.name(),
+        why,
         entries,
     }
+}
+
+fn agent(under: &Under<'_>) -> Role {
+    let why = "proposes and responds; no transactional id, since a transaction that hangs would \
+               hold the rounds of its partition; give each agent a principal of its own";
+    person(under, access::Role::Agent, why)
 }
 
 fn reviewer(under: &Under<'_>) -> Role {
-    let mut entries = vec![under.topics(WRITE, &[Topic::Decisions])];
-    entries.extend(under.edge(vec![Topic::Escalations, Topic::Outcomes]));
-    entries.push(under.all(Resource::Group, "reviewer-", READ));
-    Role {
-        name: "reviewer",
-        why: "decides what was escalated",
-        entries,
-    }
+    person(under, access::Role::Reviewer, "decides what was escalated")
 }
 
 fn reporter(under: &Under<'_>) -> Role {
-    let mut entries = vec![under.topics(WRITE, &[Topic::Results])];
-    entries.extend(under.edge(vec![Topic::Outcomes]));
-    entries.push(under.all(Resource::Group, "reporter-", READ));
-    Role {
-        name: "reporter",
-        why: "says how actions turned out",
-        entries,
-    }
+    person(under, access::Role::Reporter, "says how actions turned out")
 }
 
 fn operator(under: &Under<'_>) -> Role {
-    let tables = [Topic::Agents, Topic::Policies, Topic::Schemas];
+    let role = access::Role::Operator;
     let manage = &["Create", "Read", "DescribeConfigs", "AlterConfigs"];
     Role {
-        name: "operator",
+        name: role.name(),
         why: "says who takes part and by which rules; suspends, by a control record among the \
               responses; keeps the topics in order and the processors' offsets",
         entries: vec![
-            under.topics(WRITE, &tables),
-            under.topics(WRITE, &[Topic::Responses]),
+            under.topics(WRITE, &role.appends()),
             under.all(Resource::Topic, "", manage),
             under.all(Resource::Group, "", DESCRIBE),
             // To restore the offsets of the processors.
@@ -237,6 +278,20 @@ fn operator(under: &Under<'_>) -> Role {
                 operations: &["DescribeConfigs"],
             },
         ],
+    }
+}
+
+fn gateway(under: &Under<'_>, operates: bool) -> Role {
+    let mut entries = vec![under.topics(WRITE, &appended_by_gateways(operates))];
+    entries.extend(under.edge([&FOLLOWED[..], &[Topic::Claims]].concat()));
+    // It tells when processors have passed what was said.
+    entries.push(under.group("processor", DESCRIBE));
+    entries.push(under.all(Resource::Group, "webhook-", READ));
+    Role {
+        name: "gateway",
+        why: "appends what agents, reviewers and reporters say over HTTP, each as itself, and who \
+              is at which escalation; whoever has its credentials speaks as anybody",
+        entries,
     }
 }
 
@@ -290,7 +345,7 @@ mod tests {
             });
             entry.resource == Resource::Topic && named && entry.operations.contains(&"Write")
         };
-        let roles = roles("acp.").into_iter();
+        let roles = roles("acp.", false).into_iter();
         let writing = roles.filter(|role| role.entries.iter().any(writes));
         writing.map(|role| role.name).collect()
     }
@@ -308,18 +363,40 @@ mod tests {
         for topic in [Topic::Agents, Topic::Policies, Topic::Schemas] {
             assert_eq!(writers(topic), ["operator"], "{topic}");
         }
-        assert_eq!(writers(Topic::Proposals), ["agent", "processor"]);
-        assert_eq!(
-            writers(Topic::Responses),
-            ["agent", "operator", "processor"]
-        );
-        assert_eq!(writers(Topic::Decisions), ["reviewer", "processor"]);
-        assert_eq!(writers(Topic::Results), ["reporter", "processor"]);
+        assert_eq!(writers(Topic::Claims), ["gateway"]);
+        let reads = |role: &Role| {
+            role.entries
+                .iter()
+                .any(|entry| entry.is_on(Topic::Claims, "Read"))
+        };
+        let roles = roles("", true).into_iter().filter(reads);
+        let readers: Vec<_> = roles.map(|role| role.name).collect();
+        assert_eq!(readers, ["operator", "gateway"]);
+        let both = ["processor", "gateway"];
+        let with = |own: &[&'static str]| [own, &both].concat();
+        assert_eq!(writers(Topic::Proposals), with(&["agent"]));
+        assert_eq!(writers(Topic::Responses), with(&["agent", "operator"]));
+        assert_eq!(writers(Topic::Decisions), with(&["reviewer"]));
+        assert_eq!(writers(Topic::Results), with(&["reporter"]));
+    }
+
+    #[test]
+    fn a_gateway_that_suspends_writes_tables_and_no_other_does() {
+        let writes = |operates| {
+            let all = roles("acp.", operates);
+            let gateway = all.iter().find(|role| role.name == "gateway").unwrap();
+            let named = gateway.entries.iter();
+            let named = named.filter(|entry| entry.operations.contains(&"Write"));
+            let names: Vec<String> = named.flat_map(|entry| entry.names.clone()).collect();
+            ["acp.agents", "acp.policies"].map(|name| names.iter().any(|of| of == name))
+        };
+        assert_eq!(writes(false), [false, false]);
+        assert_eq!(writes(true), [true, true]);
     }
 
     #[test]
     fn only_the_processor_has_a_transactional_id() {
-        for role in roles("acp.") {
+        for role in roles("acp.", false) {
             let transacts = role
                 .entries
                 .iter()

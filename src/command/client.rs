@@ -97,6 +97,11 @@ impl Client {
         Ok(Self { handle })
     }
 
+    /// The same, of a log that is open.
+    pub(super) fn of(handle: Box<dyn Handle>) -> Self {
+        Self { handle }
+    }
+
     /// The log.
     pub(super) fn handle(&self) -> &dyn Handle {
         self.handle.as_ref()

@@ -4,7 +4,9 @@
 //! listed as a guest by that name, and a desk proposes something every few seconds, which two
 //! agents answer. It is reached from this machine only.
 
+mod agent;
 mod play;
+mod sample;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,11 +23,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::net::TcpListener;
 
 use super::client::{self, Client};
-use super::serve::Serving;
+use super::serve::{self, Serving};
 use crate::config::Config;
 use crate::gateway::access::Access;
 use crate::gateway::desk::Desk;
-use crate::gateway::http::Gateway;
+use crate::gateway::http::{Gateway, Sessions};
 use crate::telemetry::Vitals;
 use crate::transport::Settings;
 use crate::transport::blackboard::{self, Blackboard};
@@ -33,9 +35,8 @@ use crate::wire::{self, files, seal_policy};
 
 const AGENTS: &str = include_str!("../../config/dev/agents.toml");
 const POLICIES: &str = include_str!("../../config/dev/policies.toml");
-const AGENT: &str = include_str!("../../examples/agents/by_http.py");
-/// How long what was said is kept, in milliseconds: a day.
-const KEPT: i64 = 24 * 3_600_000;
+/// How long what was said is kept, in milliseconds: a week.
+const KEPT: i64 = 7 * 24 * 3_600_000;
 /// How long the log may take to be read before anybody is asked to take part.
 const READ: Duration = Duration::from_secs(10);
 /// How often to look whether it is to end.
@@ -52,9 +53,12 @@ pub(super) struct Dev {
     /// Where to listen, on this machine; port 0: any that is free
     #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
     listen: SocketAddr,
-    /// Seconds between two sample rounds; 0: none
-    #[arg(long, default_value_t = 3.0, value_name = "SECONDS")]
-    every: f64,
+    /// Seconds between two sample rounds, 3 if not given, or none with --sample; 0: none
+    #[arg(long, value_name = "SECONDS")]
+    every: Option<f64>,
+    /// Begin with two days that have passed, where there is no log yet
+    #[arg(long)]
+    sample: bool,
 }
 
 impl Dev {
@@ -65,7 +69,8 @@ impl Dev {
              for that",
             self.listen
         );
-        let every = Duration::try_from_secs_f64(self.every).context("`--every` is not a span")?;
+        let every = self.every.unwrap_or(if self.sample { 0.0 } else { 3.0 });
+        let every = Duration::try_from_secs_f64(every).context("`--every` is not a span")?;
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // The second time it ends the process as if nobody listened.
@@ -78,14 +83,18 @@ impl Dev {
         let client = Client::open(&config)?;
         furnish(&client)?;
         let token = self.token()?;
-        fs::write(self.dir.join("agent.py"), AGENT).context("cannot write an agent")?;
+        agent::write(&self.dir).context("cannot write an agent")?;
         let runtime = client::runtime()?;
         let listener = runtime.block_on(TcpListener::bind(self.listen));
         let listener = listener.with_context(|| format!("cannot listen at `{}`", self.listen))?;
         let address = listener.local_addr().context("cannot tell the address")?;
         let access = Access::from_toml(&token.entry)?.with_guests();
-        let desk = Desk::open(Client::open(&config)?.into_handle())?;
-        let serving = Serving::start(runtime, listener, Gateway { access, desk })?;
+        let handle = Client::open(&config)?.into_handle();
+        let desk = Desk::remembering(handle, serve::memory(&config.gateway)?)?;
+        let gateway = Gateway::new(access, desk)
+            .with_pages(serve::pages(), Sessions::default())
+            .with_settings(serve::settings(&config.console)?);
+        let serving = Serving::start(runtime, listener, gateway.operating(true))?;
         serving.wait_until_read(READ);
         let (settings, vitals) = (settings(&config), vitals(&config));
         let said = thread::scope(|scope| -> anyhow::Result<()> {
@@ -118,8 +127,17 @@ impl Dev {
         let dir = &self.dir;
         fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
         let path = dir.join("blackboard.db");
+        if self.sample && !path.exists() {
+            sample::make(&path, config)?;
+        }
         let board = if path.exists() {
-            Blackboard::open(&path)?
+            let board = Blackboard::open(&path)?;
+            if board.missing()?.is_empty() {
+                board
+            } else {
+                // As an earlier release made it.
+                Blackboard::make(&path, board.partitions(), board.retention_ms()?)?.0
+            }
         } else {
             Blackboard::make(&path, 1, KEPT)?.0
         };
@@ -142,7 +160,7 @@ impl Dev {
         let digest = wire::sha256(token.trim().as_bytes());
         let entry = format!(
             "[[token]]\nsha256 = \"{digest}\"\nsubject = \"{PERSON}\"\n\
-             roles = [\"reviewer\", \"operator\"]\n"
+             roles = [\"reviewer\", \"operator\", \"reporter\"]\n"
         );
         Ok(Token { file, entry })
     }
@@ -162,7 +180,7 @@ impl Dev {
         format!(
             "Quorate, all in one process, for this machine alone.
 
-  log      {dir}/blackboard.db: survives a restart, records for a day; delete the folder to forget
+  log      {dir}/blackboard.db: survives a restart, records for a week; delete the folder to forget
   http     http://{address}
   rounds   {sample}
 
@@ -172,7 +190,11 @@ in rounds opened after that:
   curl -s -H 'Authorization: Bearer my-agent' 'http://{address}/v1/inbox?wait=30'
   python3 {dir}/agent.py http://{address} my-agent
 
-See what comes of it, and decide what is escalated, by the token in {token}:
+Decide what is escalated in a browser, as `{PERSON}` (over HTTP by the token in {token}):
+
+  http://{address}/console/
+
+See what comes of it:
 
   {quorate} --blackboard {dir}/blackboard.db watch
   {quorate} --blackboard {dir}/blackboard.db explain ID
@@ -214,6 +236,7 @@ fn settings(config: &Config) -> Settings {
         comes_back: true,
         commit_interval: Duration::from_millis(config.run.commit_interval_ms),
         transaction_timeout: Duration::from_millis(config.run.transaction_timeout_ms),
+        session: Duration::from_millis(config.run.session_ms),
         schema_wait: Duration::from_millis(config.run.schema_wait_ms),
         measure: false,
     }

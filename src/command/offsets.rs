@@ -67,6 +67,12 @@ struct Place {
 
 impl Offsets {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            config.blackboard.is_empty(),
+            "in the blackboard `{0}` positions lie beside the records and are saved with them, by \
+             a copy of the file: `sqlite3 {0} '.backup COPY'`, processors may run",
+            config.blackboard
+        );
         let connection = client::connection(config)?;
         let positions = Positions::of(&connection)?;
         match self {

@@ -66,6 +66,7 @@ impl Run {
             },
             commit_interval: Duration::from_millis(config.run.commit_interval_ms),
             transaction_timeout: Duration::from_millis(config.run.transaction_timeout_ms),
+            session: Duration::from_millis(config.run.session_ms),
             schema_wait: Duration::from_millis(config.run.schema_wait_ms),
             measure: !address.is_empty(),
         };

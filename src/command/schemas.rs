@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{Output, client};
 use crate::config::Config;
+use crate::transport::blackboard;
 use crate::transport::kafka::{self, Compared, Difference, Registered};
 use crate::wire::schemas;
 
@@ -29,6 +30,17 @@ pub(super) enum Schemas {
         #[arg(long, value_enum, default_value = "text")]
         output: Output,
     },
+    /// Record a writer's schema that is not this program's on a blackboard, so that records by it
+    /// are read from now on; on Kafka a registry has it
+    Record {
+        /// Of which records: `responses-value`, and so on
+        subject: String,
+        /// The schema's JSON, each record of which can be read as ours; `-` for standard input
+        file: PathBuf,
+        /// A line for people or for machines
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
+    },
     /// Write every schema to a directory, one `.avsc` a kind of record
     Export {
         /// Made if it is not there
@@ -41,6 +53,11 @@ impl Schemas {
         match self {
             Self::Register { output } => register(config, output)?,
             Self::Check { output } => return check(config, output),
+            Self::Record {
+                subject,
+                file,
+                output,
+            } => record(config, &subject, &super::input(&file)?, output)?,
             Self::Export { directory } => {
                 let cannot = || format!("cannot write to `{}`", directory.display());
                 for path in schemas::export(&directory).with_context(cannot)? {
@@ -68,6 +85,21 @@ fn register(config: &Config, output: Output) -> anyhow::Result<()> {
             Output::Json => json!({ "subject": subject, "id": id, "change": change }).to_string(),
         })?;
     }
+    Ok(())
+}
+
+fn record(config: &Config, subject: &str, schema: &str, output: Output) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !config.blackboard.is_empty(),
+        "this is about a blackboard; on Kafka a schema is known once the registry has it"
+    );
+    let client = client::Client::open(config)?;
+    let recorded = blackboard::record(client.handle(), subject, schema)?;
+    let change = if recorded { "recorded" } else { "unchanged" };
+    super::answer(&match output {
+        Output::Text => format!("{subject}: {change}"),
+        Output::Json => json!({ "subject": subject, "change": change }).to_string(),
+    })?;
     Ok(())
 }
 

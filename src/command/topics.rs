@@ -114,7 +114,11 @@ fn board_step(board: &Blackboard, layout: &Layout) -> anyhow::Result<&'static st
         layout.partitions
     );
     let kept = board.retention_ms()? == layout.retention_ms;
-    Ok(if kept { "ok" } else { "alter retention.ms" })
+    Ok(match (board.missing()?.is_empty(), kept) {
+        (false, _) => "add topics",
+        (true, false) => "alter retention.ms",
+        (true, true) => "ok",
+    })
 }
 
 /// A line about a blackboard, whose topics are there with it.
@@ -134,6 +138,7 @@ fn apply(layout: &Layout, output: Output, config: &Config) -> anyhow::Result<Exi
         let (_, made) = Blackboard::make(path, layout.partitions, layout.retention_ms)?;
         let change = match made {
             Made::Created => "created",
+            Made::Added => "added topics",
             Made::Altered => "altered retention.ms",
             Made::Unchanged => "unchanged",
         };

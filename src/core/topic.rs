@@ -31,6 +31,9 @@ pub enum Topic {
     Trust,
     /// Refused records.
     DeadLetters,
+    /// Which reviewer is at which escalation; round-keyed, compacted. It decides nothing, and
+    /// gateways alone write and read it.
+    Claims,
 }
 
 impl Topic {
@@ -49,6 +52,7 @@ impl Topic {
         Self::TrustUpdates,
         Self::Trust,
         Self::DeadLetters,
+        Self::Claims,
     ];
 
     /// The name without prefix, such as `trust-updates`.
@@ -68,6 +72,7 @@ impl Topic {
             Self::TrustUpdates => "trust-updates",
             Self::Trust => "trust",
             Self::DeadLetters => "dead-letters",
+            Self::Claims => "claims",
         }
     }
 
@@ -84,6 +89,12 @@ impl Topic {
             self,
             Self::Agents | Self::Policies | Self::Schemas | Self::Trust
         )
+    }
+
+    /// Whether a log may be without it: nothing is decided by what it holds.
+    #[must_use]
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Self::Claims)
     }
 }
 

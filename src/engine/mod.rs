@@ -33,4 +33,4 @@ pub use io::{
 pub use partition::{Config, Partition, Position};
 pub use refresh::Behind;
 pub use rounds::Open;
-pub use tables::Tables;
+pub use tables::{Row, Tables};

@@ -30,6 +30,57 @@ pub struct Tables {
     pins: Pins,
 }
 
+/// A sound record of a table.
+#[derive(Clone, Debug)]
+pub enum Row {
+    /// Of `acp.agents`.
+    Agent(Box<Agent>),
+    /// Of `acp.policies`.
+    Policy(Box<Policy>),
+    /// Of `acp.trust`.
+    Score(Box<TrustScore>),
+}
+
+impl Row {
+    /// Reads a record of `acp.agents`, `acp.policies` or `acp.trust`.
+    ///
+    /// # Errors
+    /// Why it is to be passed over.
+    pub fn read(
+        codec: &Codec,
+        topic: Topic,
+        key: Option<&[u8]>,
+        value: &[u8],
+    ) -> Result<Self, Reject> {
+        let key = key
+            .and_then(|key| std::str::from_utf8(key).ok())
+            .ok_or(Reject::KeyMismatch)?;
+        match topic {
+            Topic::Agents => {
+                let agent: Agent = read(codec, value)?;
+                same_key(key, agent.agent_id.as_str())?;
+                agent.check().map_err(|_| Reject::Malformed)?;
+                Ok(Self::Agent(Box::new(agent)))
+            }
+            Topic::Policies => {
+                let policy: Policy = read(codec, value)?;
+                same_key(key, &policy.pattern)?;
+                policy.check().map_err(|_| Reject::Malformed)?;
+                let digest = wire::policy_digest(&policy).map_err(|error| error.reject())?;
+                if digest != policy.digest {
+                    return Err(Reject::DigestMismatch);
+                }
+                Ok(Self::Policy(Box::new(policy)))
+            }
+            _ => {
+                let score: TrustScore = read(codec, value)?;
+                same_key(key, &trust_key(&score))?;
+                Ok(Self::Score(Box::new(score)))
+            }
+        }
+    }
+}
+
 /// A key's records by offset.
 type Versions<T> = Vec<(Offset, Arc<T>)>;
 
@@ -92,50 +143,42 @@ impl Tables {
             _ => return Ok(()),
         }
         let Some(value) = value else { return Ok(()) };
-        let key = key
-            .and_then(|key| std::str::from_utf8(key).ok())
-            .ok_or(Reject::KeyMismatch)?;
-        match topic {
-            Topic::Agents => self.list(offset, key, read(codec, value)?),
-            Topic::Policies => self.enact(offset, key, read(codec, value)?),
-            _ => self.trust(offset, key, read(codec, value)?),
+        match Row::read(codec, topic, key, value)? {
+            Row::Agent(agent) => self.list(offset, *agent),
+            Row::Policy(policy) => self.enact(offset, *policy),
+            Row::Score(score) => self.trust(offset, *score),
         }
+        Ok(())
     }
 
-    fn list(&mut self, offset: Offset, key: &str, agent: Agent) -> Result<(), Reject> {
-        same_key(key, agent.agent_id.as_str())?;
-        agent.check().map_err(|_| Reject::Malformed)?;
+    fn list(&mut self, offset: Offset, agent: Agent) {
         let of_principal = self.by_principal.entry(agent.principal.clone());
         of_principal.or_default().insert(agent.agent_id.clone());
         let versions = self.agents.entry(agent.agent_id.clone()).or_default();
         versions.push((offset, Arc::new(agent)));
-        Ok(())
     }
 
-    fn enact(&mut self, offset: Offset, key: &str, policy: Policy) -> Result<(), Reject> {
-        same_key(key, &policy.pattern)?;
-        policy.check().map_err(|_| Reject::Malformed)?;
-        let digest = wire::policy_digest(&policy).map_err(|error| error.reject())?;
-        if digest != policy.digest {
-            return Err(Reject::DigestMismatch);
-        }
+    fn enact(&mut self, offset: Offset, policy: Policy) {
         let versions = self.policies.entry(policy.pattern.clone()).or_default();
         versions.push((offset, Arc::new(policy)));
-        Ok(())
     }
 
-    fn trust(&mut self, offset: Offset, key: &str, score: TrustScore) -> Result<(), Reject> {
-        same_key(key, &trust_key(&score))?;
+    fn trust(&mut self, offset: Offset, score: TrustScore) {
         let of_domain = self.scores.entry(score.trust_domain.clone()).or_default();
         let versions = of_domain.entry(score.agent_id.clone()).or_default();
         versions.push((offset, Arc::new(score)));
-        Ok(())
     }
 
     /// The offsets the tables have been read to.
     #[must_use]
     pub const fn pins(&self) -> Pins {
         self.pins
+    }
+
+    /// Says how far they count as read, for whoever opens a round again as it was opened: what
+    /// lies beyond stays, and is looked up by those who name it.
+    pub const fn set_pins(&mut self, pins: Pins) {
+        self.pins = pins;
     }
 
     /// An agent as of an offset of `acp.agents`.

@@ -1,21 +1,25 @@
 //! What every edge does with the log: append what was said, and find out what became of it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use quorate_core::ids::Offset;
-use quorate_core::records::{Closed, RoundState};
+use quorate_core::ids::{Millis, Offset};
+use quorate_core::records::RoundState;
 use quorate_core::topic::Topic;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::claims::{self, Claims};
 use super::draft::{Draft, Said};
 use super::follow::follow;
+use super::guests;
+use super::lag::Lags;
 use super::refusal::{Refusal, Sort};
-use super::view::{Known, Place, Seen, View};
-use crate::transport::{Appended, Entry, Error, Handle, Reading};
+use super::view::{Known, Memory, Place, Seen, View};
+use crate::transport::{Appended, Entry, Error, Handle, Reading, Shared};
 use crate::wire::{Codec, partition_of};
 
 /// How often processors are asked how far they are, whoever wants to know.
@@ -26,10 +30,17 @@ pub struct Desk {
     handle: Arc<dyn Handle>,
     partitions: i32,
     view: Arc<View>,
+    claims: Arc<Claims>,
+    /// How long a claim stands.
+    claims_last: Millis,
     /// What asks for ends, once somebody wants to know.
     asks: Arc<Mutex<Option<Box<dyn Reading + Send>>>>,
     /// How far processors were when last asked; whoever asks again waits for the one who asks.
     asked: BTreeMap<(Topic, i32), tokio::sync::Mutex<Option<Passed>>>,
+    /// How far behind processors are in all of it.
+    pub(super) behind: Lags,
+    /// Guests are listed a few at once.
+    welcoming: Semaphore,
 }
 
 impl std::fmt::Debug for Desk {
@@ -67,6 +78,14 @@ impl Desk {
     /// # Errors
     /// As [`Handle::partitions`].
     pub fn open(handle: Arc<dyn Handle>) -> Result<Self, Error> {
+        Self::remembering(handle, Memory::default())
+    }
+
+    /// The desk of a log, which remembers so much of it.
+    ///
+    /// # Errors
+    /// As [`Handle::partitions`].
+    pub fn remembering(handle: Arc<dyn Handle>, memory: Memory) -> Result<Self, Error> {
         let partitions = handle.partitions()?;
         let inputs = [Topic::Proposals, Topic::Responses];
         let places = inputs
@@ -76,14 +95,33 @@ impl Desk {
             asked: places.map(|place| (place, Default::default())).collect(),
             handle,
             partitions,
-            view: Arc::default(),
+            view: Arc::new(View::within(memory)),
+            claims: Arc::default(),
+            claims_last: claims::LASTS,
             asks: Arc::default(),
+            behind: Lags::default(),
+            welcoming: Semaphore::new(guests::AT_ONCE),
         })
+    }
+
+    /// The same, where claims to escalations stand for so long.
+    #[must_use]
+    pub fn with_claims_for(self, claims_last: Millis) -> Self {
+        Self {
+            claims_last,
+            ..self
+        }
     }
 
     /// Keeps what is known of the log up to date until `stop` is set; for a thread of its own.
     pub fn follow(&self, stop: &AtomicBool) {
+        let ended = Arc::new(AtomicBool::new(false));
+        let listening = claims::listen(&self.claims, &self.handle, self.partitions, &ended);
+        if let Err(error) = listening {
+            tracing::error!(%error, "cannot start a thread: nothing can be claimed");
+        }
         follow(&self.view, &self.handle, self.partitions, stop);
+        ended.store(true, Ordering::Relaxed);
     }
 
     /// Whether the log was read to its end, and is being followed.
@@ -92,10 +130,81 @@ impl Desk {
         self.view.known().follows()
     }
 
+    /// The log.
+    pub(super) fn handle(&self) -> Arc<dyn Handle> {
+        Arc::clone(&self.handle)
+    }
+
     /// What reads and writes records.
     #[must_use]
     pub fn codec(&self) -> &Codec {
         self.handle.codec()
+    }
+
+    /// Who is at which escalation.
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// How long a claim stands.
+    pub(super) const fn claims_last(&self) -> Millis {
+        self.claims_last
+    }
+
+    /// Who may list a guest now.
+    pub(super) const fn welcoming(&self) -> &Semaphore {
+        &self.welcoming
+    }
+
+    /// How many partitions the topics routed by proposal have.
+    pub(super) const fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    /// Whether the log goes as far as these offsets of a topic's partitions; it is asked where
+    /// less is read.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the log does not answer.
+    pub(super) async fn reaches(
+        &self,
+        topic: Topic,
+        offsets: Vec<(i32, i64)>,
+    ) -> Result<bool, Refusal> {
+        let ahead: Vec<_> = {
+            let known = self.view.known();
+            let is_ahead =
+                |(partition, offset): &(i32, i64)| known.next(topic, *partition) < Some(*offset);
+            offsets.into_iter().filter(is_ahead).collect()
+        };
+        if ahead.iter().all(|(_, offset)| *offset == 0) {
+            return Ok(true);
+        }
+        let (handle, asks) = (Arc::clone(&self.handle), Arc::clone(&self.asks));
+        let ask = move || {
+            let mut asks = asks.lock().unwrap_or_else(PoisonError::into_inner);
+            let reader = reader(handle.as_ref(), &mut asks)?;
+            for (partition, offset) in ahead {
+                if reader.ends(topic, partition)?.1 < offset {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let answer: Result<bool, Error> = spawn_blocking(ask).await.map_err(ended)?;
+        answer.map_err(Refusal::from)
+    }
+
+    /// Shares what is escalated with the other gateways that tell a webhook of it.
+    pub(super) fn share_escalations(&self, webhook: &str) -> Result<Box<dyn Shared>, Error> {
+        let name = format!("webhook-{webhook}");
+        self.handle.share(&name, Topic::Escalations)
+    }
+
+    /// The first offset there is of a partition, and the one after the last.
+    pub(super) fn ends_of(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        reader(self.handle.as_ref(), &mut asks)?.ends(topic, partition)
     }
 
     /// What is known of the log.
@@ -192,6 +301,7 @@ impl Desk {
         let seen = known.round(&draft.round()?)?;
         look_at(draft.said, seen, place.2)?;
         let is_read = |end| known.next(Topic::DeadLetters, place.1).unwrap_or(0) >= end;
+        let is_read = |end| is_read(end) && !known.may_be_forgotten(place);
         let is_over = letters.is_some_and(is_read) || is_told(draft.said, seen, place.2);
         Some(if is_over {
             Look::Over(Fate::Admitted)
@@ -233,9 +343,9 @@ enum Look {
 /// Whether a record may be admitted, once processors have passed it: not while it waits for its
 /// round, nor if the round closed before it.
 fn look_at(said: Said, seen: &Seen, offset: i64) -> Option<()> {
-    let round = &seen.round.as_ref()?.round;
-    let closed = |closed: &Closed| closed.coordinates.closing_offset < Offset(offset);
-    let is_late = round.state != RoundState::Open && round.closed.as_ref().is_some_and(closed);
+    let held = seen.round.as_ref()?;
+    let closed = held.closing_offset.is_some_and(|at| at < Offset(offset));
+    let is_late = held.state != RoundState::Open && closed;
     (said != Said::Response || !is_late).then_some(())
 }
 
@@ -244,20 +354,12 @@ fn is_told(said: Said, seen: &Seen, offset: i64) -> bool {
     let Some(held) = &seen.round else {
         return false;
     };
-    let closed = held.round.closed.as_ref();
+    let offset = Offset(offset);
     match said {
-        Said::Proposal => held.round.opening.proposal_offset == Offset(offset),
+        Said::Proposal => held.proposal_offset == offset,
         Said::Response => false,
-        Said::Decision => closed.is_some_and(|closed| {
-            let judged = closed.approvals.iter().chain(&closed.coordinates.judged);
-            judged
-                .into_iter()
-                .any(|judged| judged.offset == Offset(offset))
-        }),
-        Said::Result => closed.is_some_and(|closed| {
-            let settlement = closed.settlement.as_ref();
-            settlement.is_some_and(|settled| settled.offset == Offset(offset))
-        }),
+        Said::Decision => held.judged.contains(&offset),
+        Said::Result => held.settled == Some(offset),
     }
 }
 
@@ -272,15 +374,23 @@ fn ask(
     let asked = Instant::now();
     let committed = handle.committed(topic, partition)?;
     let mut asks = asks.lock().unwrap_or_else(PoisonError::into_inner);
-    let reader = match &mut *asks {
-        Some(reader) => reader,
-        none => none.insert(handle.reader()?),
-    };
+    let reader = reader(handle, &mut asks)?;
     let (_, letters) = reader.far_ends(Topic::DeadLetters, partition)?;
     Ok(Passed {
         asked,
         committed,
         letters,
+    })
+}
+
+/// What asks for ends.
+fn reader<'a>(
+    handle: &dyn Handle,
+    asks: &'a mut Option<Box<dyn Reading + Send>>,
+) -> Result<&'a dyn Reading, Error> {
+    Ok(match asks {
+        Some(reader) => &**reader,
+        none => &**none.insert(handle.reader()?),
     })
 }
 
@@ -297,14 +407,12 @@ pub(super) fn follows(known: &Known) -> Result<(), Refusal> {
     if known.follows() {
         return Ok(());
     }
-    let detail = "the log is not read to its end yet";
+    let detail = "the log is not read to its end yet, or was not heard of lately";
     Err(Refusal::new(Sort::Away, "log_unavailable", detail))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
     use crate::gateway::told::{Fake, ID, Told};
 

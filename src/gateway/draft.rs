@@ -7,10 +7,10 @@ use quorate_core::topic::Topic;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::access::{Caller, Role};
+use super::access::{Caller, Verb};
 use super::refusal::{Refusal, Sort};
 use crate::wire::json::{confidence_of, from_value_strict, parse_strict};
-use crate::wire::{Codec, Record};
+use crate::wire::{Codec, Kind, Record};
 
 /// What can be said at an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,18 +37,37 @@ impl Said {
         }
     }
 
-    /// In which role it is said.
+    /// What is done by saying it.
     #[must_use]
-    pub const fn role(self) -> Role {
+    pub const fn verb(self) -> Verb {
         match self {
-            Self::Proposal | Self::Response => Role::Agent,
-            Self::Decision => Role::Reviewer,
-            Self::Result => Role::Reporter,
+            Self::Proposal => Verb::Propose,
+            Self::Response => Verb::Respond,
+            Self::Decision => Verb::Decide,
+            Self::Result => Verb::Report,
         }
     }
 
+    /// The kind of its record.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Proposal => Kind::Proposal,
+            Self::Response => Kind::Response,
+            Self::Decision => Kind::Decision,
+            Self::Result => Kind::Result,
+        }
+    }
+
+    /// Whether it says how sure the speaker is.
+    #[must_use]
+    pub const fn has_confidence(self) -> bool {
+        matches!(self, Self::Proposal | Self::Response)
+    }
+
     /// The field with its id.
-    const fn id(self) -> &'static str {
+    #[must_use]
+    pub const fn id(self) -> &'static str {
         match self {
             Self::Proposal => "proposal_id",
             Self::Response => "response_id",
@@ -58,7 +77,8 @@ impl Said {
     }
 
     /// The field that says who says it.
-    const fn speaker(self) -> &'static str {
+    #[must_use]
+    pub const fn speaker(self) -> &'static str {
         match self {
             Self::Proposal => "proposer",
             Self::Response => "agent_id",
@@ -87,7 +107,7 @@ impl Draft {
     /// # Errors
     /// A [`Refusal`] if the caller may not say it, or it is no such record.
     pub fn of(codec: &Codec, caller: &Caller, said: Said, body: &[u8]) -> Result<Self, Refusal> {
-        caller.in_role(said.role())?;
+        caller.may(said.verb())?;
         let Value::Object(mut object) = parse_strict(body)? else {
             return Err(malformed("not a JSON object"));
         };
@@ -97,7 +117,7 @@ impl Draft {
             caller.speaks_as(name)?;
         }
         object.entry(said.id()).or_insert_with(new_id);
-        if matches!(said, Said::Proposal | Said::Response) {
+        if said.has_confidence() {
             take_probability(&mut object)?;
         }
         let text = |field| match object.get(field) {
@@ -175,10 +195,12 @@ fn new_id() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::access::Role;
 
     fn ada(role: Role) -> Caller {
         Caller {
             is_guest: false,
+            until: None,
             subject: "ada".to_owned(),
             roles: [role].into(),
         }

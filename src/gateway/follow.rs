@@ -8,17 +8,25 @@ use std::time::Duration;
 
 use quorate_core::topic::Topic;
 
+use super::heard::listen;
 use super::view::View;
 use crate::transport::{Error, Handle, Reading, Start};
 
-/// What is followed. Rounds come before what is said in them, so that what belongs to old ones is
-/// not remembered.
-const FOLLOWED: [Topic; 5] = [
+/// What a gateway follows. Rounds come before what is said of them, so that what belongs to old
+/// ones is not remembered.
+pub const FOLLOWED: [Topic; 12] = [
     Topic::Agents,
+    Topic::Policies,
+    Topic::Trust,
     Topic::Rounds,
+    Topic::Proposals,
     Topic::DeadLetters,
     Topic::Responses,
     Topic::Outcomes,
+    Topic::Escalations,
+    Topic::Decisions,
+    Topic::Results,
+    Topic::TrustUpdates,
 ];
 /// How long one look for records takes.
 const LOOK: Duration = Duration::from_millis(50);
@@ -28,7 +36,16 @@ const BATCH: usize = 256;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the log until `stop` is set.
-pub(super) fn follow(view: &View, handle: &Arc<dyn Handle>, partitions: i32, stop: &AtomicBool) {
+pub(super) fn follow(
+    view: &Arc<View>,
+    handle: &Arc<dyn Handle>,
+    partitions: i32,
+    stop: &AtomicBool,
+) {
+    let ended = Arc::new(AtomicBool::new(false));
+    if let Err(error) = listen(view, handle, partitions, &ended) {
+        tracing::error!(%error, "cannot start a thread: nothing is told of the log");
+    }
     while !stop.load(Ordering::Relaxed) {
         let followed = Follower {
             view,
@@ -48,6 +65,7 @@ pub(super) fn follow(view: &View, handle: &Arc<dyn Handle>, partitions: i32, sto
             thread::sleep(PAUSE);
         }
     }
+    ended.store(true, Ordering::Relaxed);
 }
 
 struct Follower<'a> {
@@ -87,6 +105,7 @@ impl Follower<'_> {
         let (start, end) = reader.ends(topic, partition)?;
         let next = self.view.known().next(topic, partition);
         let from = next.map_or(start, |next| next.max(start));
+        self.view.begin(topic, partition, start, next);
         let codec = self.handle.codec();
         reader.read_to(topic, partition, from, end, &mut |stored| {
             if self.stop.load(Ordering::Relaxed) {
@@ -113,7 +132,7 @@ impl Follower<'_> {
         let mut moved = false;
         for &(topic, partition) in places
             .iter()
-            .filter(|(topic, _)| *topic == Topic::DeadLetters)
+            .filter(|(topic, _)| matches!(topic, Topic::DeadLetters | Topic::Rounds))
         {
             if let Some(next) = reader.position(topic, partition)
                 && self.view.known().next(topic, partition) < Some(next)

@@ -16,6 +16,10 @@ use super::refusal::{Refusal, Sort};
 const AUTHORITY: u32 = 300_000;
 /// How a guest is told from whoever was listed by an operator.
 const MARK: &str = "guest";
+/// How many there may be; those that come at once, while they are being listed, come on top.
+const GUESTS_MAX: usize = 1000;
+/// How many are listed at once.
+pub(super) const AT_ONCE: usize = 16;
 /// How long it may take until a guest that was listed is seen to be.
 const SEEN: Duration = Duration::from_secs(10);
 
@@ -28,12 +32,24 @@ impl Desk {
         if self.is_listed(name)? {
             return Ok(());
         }
+        let gone = |_| Refusal::new(Sort::Away, "log_unavailable", "the gateway ends");
+        let _turn = self.welcoming().acquire().await.map_err(gone)?;
+        if self.is_full() {
+            let detail = format!("{GUESTS_MAX} guests are here already, and stay");
+            return Err(Refusal::new(Sort::Forbidden, "too_many_guests", detail));
+        }
         let value = self.codec().encode(&guest(name))?;
         self.write(Topic::Agents, 0, name.to_owned(), value, None)
             .await?;
         let seen = timeout(SEEN, self.until_listed(name)).await;
         let late = || Refusal::new(Sort::Away, "log_unavailable", "the list is not read yet");
         seen.unwrap_or_else(|_| Err(late()))
+    }
+
+    fn is_full(&self) -> bool {
+        let known = self.view().known();
+        let guests = known.agents().filter(|agent| agent.display_name == MARK);
+        guests.count() >= GUESTS_MAX
     }
 
     fn is_listed(&self, name: &str) -> Result<bool, Refusal> {
@@ -76,5 +92,37 @@ fn guest(name: &str) -> Agent {
         reviews: Vec::new(),
         public_keys: Vec::new(),
         status: AgentStatus::Active,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::told::{Fake, Told};
+
+    #[test]
+    fn there_are_so_many_guests_and_no_more() {
+        let desk = Desk::open(Arc::new(Fake::default())).unwrap();
+        let mut told = Told::to(desk.shared_view());
+        desk.view().set_follows(true);
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        let mut list = |number: usize| told.agent(&guest(&format!("guest-{number}")));
+        for number in 1..GUESTS_MAX {
+            list(number);
+        }
+        // The last is not turned away, though this log takes nothing.
+        let refusal = runtime.block_on(desk.welcome("last")).unwrap_err();
+        assert_eq!(refusal.code, "log_unavailable");
+        list(GUESTS_MAX);
+        let refusal = runtime.block_on(desk.welcome("one-more")).unwrap_err();
+        assert_eq!(
+            (refusal.sort, &*refusal.code),
+            (Sort::Forbidden, "too_many_guests")
+        );
+        // Who is here stays.
+        runtime.block_on(desk.welcome("guest-1")).unwrap();
     }
 }

@@ -4,13 +4,22 @@
 //! appends them at a [`desk`], whatever the edge.
 
 pub mod access;
+pub mod claims;
 pub mod desk;
 pub mod draft;
 mod follow;
 mod guests;
+mod heard;
 pub mod http;
+pub mod in_force;
+mod lag;
 pub mod observe;
 pub mod refusal;
+pub mod suspend;
 #[cfg(test)]
 mod told;
 mod view;
+pub mod webhooks;
+
+pub use follow::FOLLOWED;
+pub use view::Memory;

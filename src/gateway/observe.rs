@@ -3,6 +3,7 @@
 //! It answers from what the engines have said, so an engine that hangs cannot make it hang, and a
 //! scrape asks neither a broker nor the registry anything. Nothing can be changed here.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use super::http::Gateway;
 use crate::clock::{Clock, System};
 use crate::telemetry::{CONTENT_TYPE, Report, Vitals};
 
@@ -36,8 +38,46 @@ pub async fn serve(
         .await
 }
 
+/// Serves whether a gateway runs (`/healthz`), whether it can tell what lies on the log
+/// (`/readyz`), and what was asked of it (`/metrics`), for as long as it is awaited.
+///
+/// # Errors
+/// If the listener cannot be listened on any more.
+pub async fn serve_edge(listener: TcpListener, gateway: Arc<Gateway>) -> io::Result<()> {
+    let routes = Router::new()
+        .route("/metrics", get(traffic))
+        .route("/healthz", get(async || well(true)))
+        .route("/readyz", get(follows))
+        .with_state(gateway);
+    axum::serve(listener, routes).await
+}
+
+async fn follows(State(gateway): State<Arc<Gateway>>) -> Response {
+    well(gateway.desk.is_following())
+}
+
+/// A gateway has no partitions to tell of, and one thing that may be the matter.
+fn well(ok: bool) -> Response {
+    let why = "the log is not read to its end yet, or was not heard of for ten seconds";
+    let why = (!ok).then(|| why.to_owned()).into_iter().collect();
+    let partitions = Vec::new();
+    answer(&Report {
+        ok,
+        why,
+        partitions,
+    })
+}
+
 async fn metrics(State(vitals): State<Arc<Vitals>>) -> Response {
-    match vitals.scrape(System.now()) {
+    scraped(vitals.scrape(System.now()))
+}
+
+async fn traffic(State(gateway): State<Arc<Gateway>>) -> Response {
+    scraped(gateway.scrape())
+}
+
+fn scraped(text: Result<String, fmt::Error>) -> Response {
+    match text {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

@@ -1,5 +1,8 @@
 //! Why an edge does not do what it was asked: each edge says it in its own protocol's way.
 
+use std::time::Duration;
+
+use super::claims::Standing;
 use crate::transport;
 use crate::wire;
 
@@ -14,6 +17,10 @@ pub struct Refusal {
     pub detail: String,
     /// The id of the record it is about, if it has one.
     pub id: Option<String>,
+    /// How long to leave it before the same is tried again, where that helps.
+    pub wait: Duration,
+    /// The claim that stands against it, if one does.
+    pub claim: Option<Standing>,
 }
 
 /// What whoever asked can do about a refusal.
@@ -29,10 +36,16 @@ pub enum Sort {
     TooLarge,
     /// Look elsewhere: there is no such thing.
     Missing,
+    /// Begin anew: what was asked for is not remembered.
+    Gone,
     /// Ask for it in another way.
     NotAllowed,
     /// Say something else: the protocol refused the record.
     Refused,
+    /// Wait until somebody else is done with it.
+    Taken,
+    /// Ask less often.
+    TooMany,
     /// Try again later.
     Away,
 }
@@ -45,6 +58,8 @@ impl Refusal {
             code: code.into(),
             detail: detail.into(),
             id: None,
+            wait: Duration::from_secs(1),
+            claim: None,
         }
     }
 
@@ -53,6 +68,19 @@ impl Refusal {
     pub fn about(self, id: &str) -> Self {
         let id = Some(id.to_owned());
         Self { id, ..self }
+    }
+
+    /// The same, because of a claim.
+    #[must_use]
+    pub fn with_claim(self, claim: Standing) -> Self {
+        let claim = Some(claim);
+        Self { claim, ..self }
+    }
+
+    /// The same, to be tried again after a while.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self { wait, ..self }
     }
 }
 
@@ -74,6 +102,10 @@ impl From<transport::Error> for Refusal {
             error = &error as &dyn std::error::Error,
             "the log does not answer"
         );
+        if let transport::Error::Unwritable { hindrance, .. } = error {
+            let detail = format!("the log takes nothing for now: {}", hindrance.meaning());
+            return Self::new(Sort::Away, hindrance.code(), detail);
+        }
         let detail = "the log does not answer; what was sent may be there all the same, and to \
                       send the same record again, under its id, changes nothing then";
         Self::new(Sort::Away, "log_unavailable", detail)

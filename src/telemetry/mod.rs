@@ -8,6 +8,7 @@ mod metrics;
 mod restored;
 mod scrape;
 mod tally;
+mod traffic;
 mod vitals;
 
 pub use health::{Report, Standing};
@@ -16,4 +17,5 @@ pub use metrics::{METRICS, Metric};
 pub use restored::Restored;
 pub use scrape::CONTENT_TYPE;
 pub use tally::Tally;
+pub use traffic::{Listening, Read, Traffic};
 pub use vitals::{Ahead, Vitals};

@@ -17,6 +17,17 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The log takes nothing for now, though it may be read; nothing was appended.
+    #[error("cannot {doing}: {hindrance}")]
+    Unwritable {
+        /// What was being done.
+        doing: String,
+        /// What keeps it from being written.
+        hindrance: Hindrance,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The schema registry said no, or nothing.
     #[error("cannot {doing}")]
     Registry {
@@ -63,7 +74,62 @@ pub enum Error {
     },
 }
 
+/// What keeps a log from being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// It, or where it lies, may only be read.
+    ReadOnly,
+    /// Where it lies there is no room left.
+    Full,
+}
+
+impl Hindrance {
+    /// The stable code for it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "log_read_only",
+            Self::Full => "log_full",
+        }
+    }
+
+    /// What it means.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "it may only be read",
+            Self::Full => "there is no room left for it",
+        }
+    }
+}
+
+impl std::fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.meaning(), self.code())
+    }
+}
+
 impl Error {
+    /// The same, for somebody else whom it befell, too.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Unwritable {
+                doing,
+                hindrance,
+                source,
+            } => Self::Unwritable {
+                doing: doing.clone(),
+                hindrance: *hindrance,
+                source: source.to_string().into(),
+            },
+            Self::TimedOut(doing) => Self::TimedOut(doing.clone()),
+            other => Self::Log {
+                doing: "append with others".to_owned(),
+                source: chain(other).into(),
+            },
+        }
+    }
+
     /// Wraps why a record cannot be encoded or decoded.
     pub(super) fn codec(what: impl Into<String>) -> impl FnOnce(wire::Error) -> Self {
         let what = what.into();
@@ -82,7 +148,7 @@ impl Error {
     }
 
     /// A record whose time is whatever its sender said.
-    pub(super) fn untimed(topic: Topic, partition: i32) -> Self {
+    pub(crate) fn untimed(topic: Topic, partition: i32) -> Self {
         let why = "does not take its time from the broker (message.timestamp.type is not \
                    LogAppendTime); run `quorate topics apply`, and use a new prefix if records \
                    were already appended";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
 
-use super::{Entry, Error, Reading};
+use super::{Entry, Error, Reading, Shared};
 use crate::telemetry::Ahead;
 use crate::wire::Codec;
 
@@ -21,18 +21,32 @@ pub trait Handle: Send + Sync {
     fn codec(&self) -> &Arc<Codec>;
 
     /// Appends records, each in itself, and waits until they are there; where they came to lie, in
-    /// whatever order.
+    /// their order. What others append at the same time may go with them.
     ///
     /// # Errors
-    /// [`Error::Log`] for the first record that did not arrive, [`Error::TimedOut`]; others may be
-    /// there all the same.
+    /// [`Error::Log`] if a record did not arrive, [`Error::TimedOut`]; they may be there all the
+    /// same. [`Error::Unwritable`]: they are not.
     fn append(&self, entries: &[Entry<'_>]) -> Result<Vec<Appended>, Error>;
+
+    /// What keeps a topic from being used that a log may be without, and the remedy; none if
+    /// nothing does.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn lacks(&self, topic: Topic) -> Result<Option<String>, Error>;
 
     /// A way to read what is there.
     ///
     /// # Errors
     /// [`Error::Log`] if there is none to be had.
     fn reader(&self) -> Result<Box<dyn Reading + Send>, Error>;
+
+    /// Shares a topic routed by proposal with whoever does so under the same name, whose partitions
+    /// are found again by it.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    fn share(&self, name: &str, topic: Topic) -> Result<Box<dyn Shared>, Error>;
 
     /// The offset up to which, exclusive, processors have committed that they read an input's
     /// partition; none if none ever did. What they refused by then is, or soon will be, among the
@@ -41,6 +55,15 @@ pub trait Handle: Send + Sync {
     /// # Errors
     /// [`Error::Log`].
     fn committed(&self, topic: Topic, partition: i32) -> Result<Option<i64>, Error>;
+
+    /// Looks whether the log is where it was, if its readers do not notice by themselves when it is
+    /// not.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if it is not.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Where a record came to lie.

@@ -95,9 +95,27 @@ impl<'a, L: Log> Member<'a, L> {
         self.commit()
     }
 
+    /// Works until nothing is left to do now, for whoever tells the time.
+    pub(super) fn settle(&mut self) -> Result<(), Error> {
+        loop {
+            self.orders.vitals.turned(self.orders.number);
+            self.follower.follow()?;
+            let mut moved = self.read(Duration::ZERO)?;
+            self.restore()?;
+            self.hold()?;
+            self.tick()?;
+            moved |= self.restoring.is_some() || self.log.is_posting();
+            // What is committed is read again, where it is an input.
+            self.commit()?;
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
     fn turn(&mut self) -> Result<(), Error> {
         self.orders.vitals.turned(self.orders.number);
-        self.read()?;
+        self.read(LOOK)?;
         self.follower.follow()?;
         self.restore()?;
         self.hold()?;
@@ -109,16 +127,18 @@ impl<'a, L: Log> Member<'a, L> {
     }
 
     /// Reads what is there, up to a batch, and steps the engines with it.
-    fn read(&mut self) -> Result<(), Error> {
+    ///
+    /// Whether there was anything.
+    fn read(&mut self, patience: Duration) -> Result<bool, Error> {
         let mut patience = match self.restoring {
             Some(_) => Duration::ZERO,
-            None => LOOK,
+            None => patience,
         };
-        for _ in 0..BATCH {
+        for number in 0..BATCH {
             let (partition, outputs) = match self.look(patience)? {
-                Event::Nothing => return Ok(()),
-                Event::Revoked => return self.revoked(),
-                Event::Assigned(partitions) => return self.assigned(partitions),
+                Event::Nothing => return Ok(number > 0),
+                Event::Revoked => return self.revoked().map(|()| true),
+                Event::Assigned(partitions) => return self.assigned(partitions).map(|()| true),
                 Event::Record(stepped) => stepped,
             };
             outputs
@@ -130,7 +150,7 @@ impl<'a, L: Log> Member<'a, L> {
                 break;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What happens next, a record stepped into its engine.

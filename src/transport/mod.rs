@@ -10,13 +10,17 @@ mod error;
 mod handle;
 pub mod kafka;
 mod member;
+mod owned;
 mod positions;
 mod processor;
 mod restore;
+mod shared;
 mod slot;
 mod stored;
 mod tables;
 mod ticks;
+mod together;
+mod unread;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -25,17 +29,22 @@ use std::time::Duration;
 use quorate_core::ids::Millis;
 use quorate_core::topic::Topic;
 
-pub use error::Error;
+pub use error::{Error, Hindrance};
 pub use handle::{Appended, Handle};
 pub use positions::{Committed, INPUTS};
 pub use processor::Settings;
-pub use stored::{Start, Stored};
+pub use shared::{Share, Shared};
+pub use stored::{Header, Start, Stored};
 
 use crate::engine::Record;
 
 /// How long `acp.trust` is left uncompacted: above the longest default deadline (seven days) and a
 /// day, so that open rounds find the scores they pinned.
 pub const TRUST_LAG: Millis = Millis(9 * 24 * 60 * 60 * 1_000);
+
+/// How long all of `acp.claims` is kept: many times as long as any claim lasts, so that whoever
+/// reads it from its beginning knows which of two was first. What is older says nothing any more.
+pub const CLAIMS_KEPT: Millis = Millis(24 * 60 * 60 * 1_000);
 
 /// A member's side of a log: the partitions it is given, and what it makes of them.
 ///

@@ -37,6 +37,9 @@ pub struct Settings {
     pub commit_interval: Duration,
     /// After how long the brokers give up a dead process's transaction.
     pub transaction_timeout: Duration,
+    /// After how long without a sign an engine on a blackboard is taken for dead; on Kafka its
+    /// client knows.
+    pub session: Duration,
     /// How long a partition waits for a schema.
     pub schema_wait: Duration,
     /// Whether to ask the brokers now and then how far the inputs' ends are.

@@ -214,6 +214,7 @@ mod tests {
                 control: false,
                 forwarded: false,
                 traceparent: None,
+                headers: Vec::new(),
             });
         }
     }

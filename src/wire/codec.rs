@@ -10,6 +10,7 @@ use std::io::BufRead as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use quorate_core::ids::Digest;
+use quorate_core::records::SchemaEntry;
 use serde::Deserialize;
 use serde_avro_fast::Schema;
 use serde_avro_fast::de::read::SliceRead;
@@ -86,6 +87,45 @@ impl Codec {
         Self::new(Framing::Confluent, ids.into_iter().collect())
     }
 
+    /// An entry of the table of schemas: by the built-in schema whatever id it carries, since the
+    /// entry that vouches for that id is among them.
+    ///
+    /// # Errors
+    /// As [`Codec::decode`].
+    pub fn schema_entry(value: &[u8]) -> Result<SchemaEntry, Error> {
+        let codec = match Self::schema_id(value) {
+            Some(id) => Self::confluent([(Kind::SchemaEntry, id)]),
+            None => Self::single_object(),
+        };
+        Ok(codec.decode(value)?.0)
+    }
+
+    /// A codec for what was recorded of schemas under a prefix: it reads what they vouch for, and
+    /// writes Confluent's framing where a registry issued ids. An entry that cannot be read as its
+    /// kind is a newer program's, perhaps: records of it are refused one by one.
+    #[must_use]
+    pub fn recorded(prefix: &str, entries: &[SchemaEntry]) -> Self {
+        let ids = built_in_ids(prefix, entries);
+        let codec = match ids.is_empty() {
+            true => Self::single_object(),
+            false => Self::confluent(ids),
+        };
+        for entry in entries {
+            let Some(kind) = Kind::of_subject(prefix, &entry.subject) else {
+                continue;
+            };
+            let learned = match entry.schema_id {
+                0 => codec.learn_named(kind, &entry.schema),
+                id => codec.learn(kind, id, &entry.schema),
+            };
+            if let Err(error) = learned {
+                let (subject, id) = (&entry.subject, entry.schema_id);
+                tracing::warn!(%subject, id, %error, "recorded schema cannot be read");
+            }
+        }
+        codec
+    }
+
     fn new(framing: Framing, ids: BTreeMap<Kind, i32>) -> Self {
         Self {
             ids,
@@ -100,13 +140,8 @@ impl Codec {
     /// [`Error::UnknownSchema`] if not every record of it can be read as the kind, or if the id
     /// is known for another schema: a registry does not re-issue ids.
     pub fn learn(&self, kind: Kind, id: i32, schema: &str) -> Result<(), Error> {
-        let fingerprint = schemas::fingerprint_of(schema)?;
-        let schema = Arc::new(resolution::resolve(schema, &schemas::shape(kind).reader)?);
-        let writer = Writer {
-            kind,
-            fingerprint,
-            schema,
-        };
+        let writer = Writer::of(kind, schema)?;
+        let fingerprint = writer.fingerprint;
         let taken = || Error::unknown(format!("schema id {id} is known for another schema"));
         let built_in = self.ids.iter().find(|&(_, &known)| known == id);
         if built_in.is_some_and(|(&of, _)| (of, schemas::fingerprint(of)) != (kind, fingerprint)) {
@@ -125,6 +160,28 @@ impl Codec {
         Ok(())
     }
 
+    /// Makes a writer's schema known for a kind by its fingerprint alone, where nobody issues ids.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSchema`] if not every record of it can be read as the kind.
+    pub fn learn_named(&self, kind: Kind, schema: &str) -> Result<(), Error> {
+        let writer = Writer::of(kind, schema)?;
+        let mut writers = self.writers.write().unwrap_or_else(PoisonError::into_inner);
+        let named = (kind, writer.fingerprint);
+        writers.by_fingerprint.insert(named, writer);
+        Ok(())
+    }
+
+    /// Whether a value names, by its fingerprint, a schema that is neither the built-in one of a
+    /// kind nor was ever released: whoever wrote it has to have made that known.
+    #[must_use]
+    pub fn is_foreign(kind: Kind, value: &[u8]) -> bool {
+        let Ok((Name::Fingerprint(fingerprint), _)) = split(value) else {
+            return false;
+        };
+        fingerprint != schemas::fingerprint(kind) && schemas::released(kind, fingerprint).is_none()
+    }
+
     /// The registry's id in a value's header; none in single-object framing.
     #[must_use]
     pub fn schema_id(value: &[u8]) -> Option<i32> {
@@ -138,6 +195,12 @@ impl Codec {
     #[must_use]
     pub fn knows(&self, kind: Kind, id: i32) -> bool {
         self.ids.get(&kind) == Some(&id) || self.learned(kind, Name::Id(id)).is_some()
+    }
+
+    /// Whether records of a kind can be written.
+    #[must_use]
+    pub fn writes(&self, kind: Kind) -> bool {
+        self.framing == Framing::SingleObject || self.ids.contains_key(&kind)
     }
 
     /// Encodes a record in this codec's framing, by the built-in schema.
@@ -213,7 +276,34 @@ impl Codec {
     }
 }
 
+/// The registry's ids of the built-in schemas, as they were recorded: an entry counts if subject
+/// and fingerprint both agree.
+#[must_use]
+pub fn built_in_ids(prefix: &str, entries: &[SchemaEntry]) -> BTreeMap<Kind, i32> {
+    let built_in = |kind: Kind| {
+        let fingerprint = schemas::fingerprint(kind);
+        let ours = |entry: &&SchemaEntry| {
+            let of_kind = Kind::of_subject(prefix, &entry.subject) == Some(kind);
+            of_kind && entry.fingerprint.0 == fingerprint
+        };
+        let entry = entries.iter().rev().find(ours)?;
+        (entry.schema_id != 0).then_some((kind, entry.schema_id))
+    };
+    Kind::ALL.iter().copied().filter_map(built_in).collect()
+}
+
 impl Writer {
+    /// The writer of a schema, every record of which can be read as a kind.
+    fn of(kind: Kind, schema: &str) -> Result<Self, Error> {
+        let fingerprint = schemas::fingerprint_of(schema)?;
+        let schema = Arc::new(resolution::resolve(schema, &schemas::shape(kind).reader)?);
+        Ok(Self {
+            kind,
+            fingerprint,
+            schema,
+        })
+    }
+
     fn is(&self, other: &Self) -> bool {
         (self.kind, self.fingerprint) == (other.kind, other.fingerprint)
     }

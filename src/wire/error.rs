@@ -41,7 +41,7 @@ impl Error {
     }
 
     /// Unknown, in the words of whoever noticed.
-    pub(super) fn unknown(why: impl ToString) -> Self {
+    pub(crate) fn unknown(why: impl ToString) -> Self {
         Self::UnknownSchema(shorten(why.to_string()))
     }
 }

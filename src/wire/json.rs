@@ -163,6 +163,9 @@ fn closer(a: &str, b: &str, written: &str) -> std::cmp::Ordering {
     likeness(a).total_cmp(&likeness(b))
 }
 
+/// Up to here every whole number is a floating point number.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// JSON of any form, in which no key is given twice.
 struct Once(Value);
 
@@ -198,8 +201,17 @@ impl<'de> Visitor<'de> for OnceVisitor {
         Ok(given.into())
     }
 
+    /// `7.0` is an integer, as JSON Schema has it: not every program that writes JSON tells the two
+    /// apart.
     fn visit_f64<E>(self, given: f64) -> Result<Value, E> {
-        Ok(given.into())
+        let is_whole = given.fract() == 0.0 && given.abs() <= WHOLE_MAX;
+        let is_exact = is_whole && given.to_bits() != (-0.0_f64).to_bits();
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "it is whole, and not too large"
+        )]
+        let whole = is_exact.then_some(given as i64);
+        Ok(whole.map_or_else(|| given.into(), Value::from))
     }
 
     fn visit_str<E>(self, given: &str) -> Result<Value, E> {
@@ -293,6 +305,25 @@ mod tests {
         assert!(proposal.labels.is_empty() && proposal.action.parameters.is_empty());
         let text = PROPOSAL.replace("\"proposer\": \"a\",", "");
         assert!(from_str_strict::<Proposal>(&text).is_err());
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (written, deadline) in [("7", 7), ("7.0", 7), ("-7e0", -7), ("7e3", 7000)] {
+            let text = PROPOSAL.replace("\"a\",", &format!("\"a\", \"deadline\": {written},"));
+            let value = parse_strict(text.as_bytes()).unwrap();
+            let proposal: Proposal = from_value_strict(&value).unwrap();
+            assert_eq!(proposal.deadline, Some(Timestamp(deadline)), "{written}");
+        }
+        for written in ["7.5", "1e300", "-0.0", "\"7\""] {
+            let text = PROPOSAL.replace("\"a\",", &format!("\"a\", \"deadline\": {written},"));
+            let value = parse_strict(text.as_bytes()).unwrap();
+            assert!(from_value_strict::<Proposal>(&value).is_err(), "{written}");
+        }
+        let sure = PROPOSAL.replace("0.9", "1.0");
+        let sure = parse_strict(sure.as_bytes()).unwrap();
+        let sure: Proposal = from_value_strict(&sure).unwrap();
+        assert!((sure.confidence - 1.0).abs() < f64::EPSILON);
     }
 
     #[test]

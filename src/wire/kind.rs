@@ -124,6 +124,8 @@ kinds! {
     TrustScore(records::TrustScore) in Trust, released 1;
     /// A refused record.
     DeadLetter(records::DeadLetter) in DeadLetters, released 1;
+    /// Which reviewer is at an escalation.
+    Claim(records::Claim) in Claims, released 1;
 }
 
 impl Datum for records::DecisionPart {
@@ -156,6 +158,7 @@ impl Kind {
             Topic::TrustUpdates => Self::TrustUpdate,
             Topic::Trust => Self::TrustScore,
             Topic::DeadLetters => Self::DeadLetter,
+            Topic::Claims => Self::Claim,
         }
     }
 
@@ -171,6 +174,18 @@ impl Kind {
             Self::Control => format!("{prefix}{topic}-acp.v1.Control"),
             _ => format!("{prefix}{topic}-value"),
         }
+    }
+
+    /// The kind whose subject it is under a prefix. Without a prefix, as in a history that was
+    /// imported, that of the subject's end: there it may have begun with one.
+    #[must_use]
+    pub fn of_subject(prefix: &str, subject: &str) -> Option<Self> {
+        let is_under = |kind: &&Self| match prefix {
+            "" => subject.ends_with(&kind.subject("")),
+            prefix => subject == kind.subject(prefix),
+        };
+        let kinds = Self::ALL.iter().filter(is_under);
+        kinds.max_by_key(|kind| kind.subject("").len()).copied()
     }
 
     /// Whether agents, people or operators send it: at most 64 KiB, and refused one by one.

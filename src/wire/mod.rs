@@ -26,7 +26,7 @@ pub mod schemas;
 mod second_opinion;
 mod trace;
 
-pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT, unframed};
+pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT, built_in_ids, unframed};
 pub use digest::{digest_of, policy_digest, seal_policy, sha256};
 pub use error::Error;
 pub use kind::{Datum, Kind, Record};

@@ -85,7 +85,7 @@ fn every_type_has_the_names_of_its_record_in_their_order() {
         };
     }
     let mut types = types! {
-        Action Agent AgentKind AgentStatus ApprovalsNeeded Argument Ballot Basis Closed
+        Action Agent AgentKind AgentStatus ApprovalsNeeded Argument Ballot Basis Claim Closed
         Confidences Control Coordinates Correction DeadLetter Decision DecisionPackage
         DecisionPart DecisionVerdict Grant Histogram Influence Judged Label Lesson Mode
         OnDecisionTimeout Opening Outcome PackageContent Parameter Pins Policy Prior Proposal

@@ -160,6 +160,7 @@ macro_rules! for_kind {
             Kind::TrustUpdate => $run::<quorate_core::records::TrustUpdate>($($argument),*),
             Kind::TrustScore => $run::<quorate_core::records::TrustScore>($($argument),*),
             Kind::DeadLetter => $run::<quorate_core::records::DeadLetter>($($argument),*),
+            Kind::Claim => $run::<quorate_core::records::Claim>($($argument),*),
         }
     };
 }

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use quorate::clock::{Clock as _, System};
 use quorate::engine::CONTROL_HEADER;
-use quorate::transport::kafka::{Appender, Reader, Schemas, Start};
-use quorate::wire::{Codec, Record, partition_of};
+use quorate::transport::kafka::Schemas;
+use quorate::transport::{Reading, Start};
+use quorate::wire::{Codec, Record, partition_of, unframed};
 use quorate_core::ids::{Digest, Offset, Timestamp};
 use quorate_core::records::{
     Action, Control, DecisionPackage, Parameter, Proposal, Response, Stakes, Verdict,
@@ -22,6 +23,7 @@ use quorate_core::records::{
 use quorate_core::topic::Topic;
 
 use super::load::Random;
+use super::place::{Pen, Place};
 use super::{House, records};
 use world::{DOMAINS, POLICIES, World};
 
@@ -62,10 +64,10 @@ pub(crate) struct Appended {
 
 /// A history in the making.
 pub(crate) struct History {
-    appender: Appender,
-    operator: Appender,
+    appender: Pen,
+    operator: Pen,
     /// What comes of it: rounds and escalations.
-    seen: Reader,
+    seen: Box<dyn Reading + Send>,
     codec: Arc<Codec>,
     partitions: i32,
     random: Random,
@@ -75,7 +77,7 @@ pub(crate) struct History {
     /// The last records of the tables of agents and policies.
     agents_end: Offset,
     policies_end: Offset,
-    /// Ids of the registry's.
+    /// Ids of the registry's, where there is one.
     schemas: Vec<i32>,
     /// Whether the last rounds are to be filled with as many as may speak.
     crowded: bool,
@@ -128,21 +130,37 @@ fn now() -> i64 {
 impl History {
     /// Topics with so many partitions and the tables as they are at first, and a history on them.
     pub(crate) fn begin(partitions: i32, random: &mut Random) -> (House, Self) {
+        Self::begin_in(House::with, partitions, random)
+    }
+
+    /// The same on a blackboard.
+    pub(crate) fn begin_on_blackboard(partitions: i32, random: &mut Random) -> (House, Self) {
+        Self::begin_in(House::on_blackboard, partitions, random)
+    }
+
+    fn begin_in(
+        house: impl FnOnce(u32, &str, &str) -> House,
+        partitions: i32,
+        random: &mut Random,
+    ) -> (House, Self) {
         let agents = world::agents(random);
-        let house = House::with(partitions.unsigned_abs(), &agents, POLICIES);
-        let connection = house.connection();
-        let schemas = Schemas::load(&connection).unwrap();
-        let seen = Reader::open(&connection).unwrap();
+        let house = house(partitions.unsigned_abs(), &agents, POLICIES);
+        let place = house.place();
+        let schemas = match &place {
+            Place::Kafka(connection) => Schemas::load(connection).unwrap().entries().to_vec(),
+            Place::Blackboard(_) => Vec::new(),
+        };
+        let seen = place.reader();
         let last = |table| Offset(seen.ends(table, 0).unwrap().1 - 1);
         let (agents_end, policies_end) = (last(Topic::Agents), last(Topic::Policies));
         let topics = [Topic::Rounds, Topic::Escalations].into_iter();
         let places = topics.flat_map(|t| (0..partitions).map(move |p| (t, p, Start::Beginning)));
         seen.go_to(&places.collect::<Vec<_>>()).unwrap();
         let history = Self {
-            appender: Appender::open(&connection).unwrap(),
-            operator: Appender::open(&connection).unwrap(),
+            appender: place.pen(),
+            operator: place.pen(),
             seen,
-            codec: Arc::clone(schemas.codec()),
+            codec: place.codec(),
             partitions,
             world: World::of(random.fork(), &agents),
             random: random.fork(),
@@ -150,7 +168,7 @@ impl History {
             scheduled: 0,
             agents_end,
             policies_end,
-            schemas: schemas.entries().iter().map(|e| e.schema_id).collect(),
+            schemas: schemas.iter().map(|entry| entry.schema_id).collect(),
             crowded: false,
             forgetful: false,
             appended: Appended::default(),
@@ -191,7 +209,6 @@ impl History {
                 last = now;
             }
             self.append_due(now);
-            let _under_way = self.appender.is_waiting();
             assert!(!going_on || now < last + PATIENCE, "{:?}", self.appended);
             if !going_on && now > last + AFTERWARDS && self.waiting.is_empty() {
                 self.appender.settle().unwrap();
@@ -229,6 +246,7 @@ impl History {
         for entry in std::mem::replace(&mut self.waiting, later).into_values() {
             self.append(&entry);
         }
+        self.appender.go_on();
     }
 
     fn append(&mut self, entry: &Entry) {
@@ -236,8 +254,7 @@ impl History {
         let headers = if entry.control { &headers[..] } else { &[] };
         let (key, value) = (entry.key.as_deref(), entry.value.as_deref());
         self.appender
-            .append(entry.topic, entry.partition, key, value, headers)
-            .unwrap();
+            .append(entry.topic, entry.partition, key, value, headers);
         self.appended.inputs += 1;
     }
 
@@ -274,7 +291,11 @@ impl History {
             0 => (key, value[..value.len() / 2].to_vec()),
             1 => (
                 key,
-                [&[0xc3, 1, 9, 9, 9, 9, 9, 9, 9, 9], &value[5..]].concat(),
+                [
+                    &[0xc3, 1, 9, 9, 9, 9, 9, 9, 9, 9],
+                    unframed(&value).unwrap(),
+                ]
+                .concat(),
             ),
             2 => (key, [&value[..], b"more"].concat()),
             3 => ("another", value),
@@ -305,9 +326,7 @@ impl History {
     fn move_tables(&mut self, now: i64) {
         let change = self.world.change(&self.codec);
         let (key, value) = (Some(change.key.as_bytes()), change.value.as_deref());
-        self.operator
-            .append(change.topic, 0, key, value, &[])
-            .unwrap();
+        self.operator.append(change.topic, 0, key, value, &[]);
         let placed = self.operator.settle().unwrap();
         self.appended.moves += 1;
         let offset = Offset(placed[0].offset);

@@ -12,7 +12,9 @@ pub(crate) mod history;
 pub(crate) mod load;
 pub(crate) mod mortal;
 mod observed;
+pub(crate) mod oidc;
 pub(crate) mod oracle;
+pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod place;
 pub(crate) mod proxy;
@@ -101,6 +103,14 @@ fn script(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// What runs a script of a folder of the tests in Node.js.
+pub(crate) fn node(folder: &str, name: &str) -> Command {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut command = Command::new(script("node.sh"));
+    command.arg(tests.join(folder)).arg(name);
+    command
+}
+
 fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
     let mut keeper = Command::new(script(name))
         .envs(variables.iter().copied())
@@ -121,12 +131,16 @@ fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
 /// An interpreter with the clients that the example agents are written with.
 pub(crate) fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let made = Command::new(script("python.sh")).output().unwrap();
-        let complaint = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "{complaint}");
-        String::from_utf8(made.stdout).unwrap().trim().to_owned()
-    })
+    PYTHON.get_or_init(|| python_with(&[]))
+}
+
+/// An interpreter with what a file of requirements names, by default that of [`python`].
+pub(crate) fn python_with(requirements: &[&str]) -> String {
+    let mut command = Command::new(script("python.sh"));
+    let made = command.args(requirements).output().unwrap();
+    let complaint = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{complaint}");
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
 /// A shell that does something when this process is gone, unless it is told that all is done.
@@ -167,6 +181,7 @@ const IMPATIENT: &str = r#"
 
 [run]
 transaction_timeout_ms = 8000
+session_ms = 4000
 
 [log]
 level = "info,quorate=debug"
@@ -183,11 +198,17 @@ impl House {
 
     /// The same on a blackboard of its own, whose processors write what they log to files.
     pub(crate) fn on_blackboard(partitions: u32, agents: &str, policies: &str) -> Self {
+        let house = Self::bare_on_blackboard();
+        house.furnish(partitions, agents, policies);
+        house
+    }
+
+    /// The same, of a file that is not there yet.
+    pub(crate) fn bare_on_blackboard() -> Self {
         let (address, keeper) = (String::new(), None);
         let mut house = Self::empty(Started { address, keeper }, "");
         let folder = house.own.as_ref().map(|own| own.folder.path());
         house.blackboard = folder.map(|folder| folder.join("blackboard.db"));
-        house.furnish(partitions, agents, policies);
         house
     }
 
@@ -314,6 +335,15 @@ impl House {
         logs.iter().map(|log| log.matches(text).count()).sum()
     }
 
+    /// What its program is told, where that is kept in a file of its own.
+    pub(crate) fn settings(&self) -> String {
+        let file = self
+            .own
+            .as_ref()
+            .map(|own| own.folder.path().join("quorate.toml"));
+        file.map_or_else(String::new, |file| std::fs::read_to_string(file).unwrap())
+    }
+
     /// A prefix, and nothing there yet.
     pub(crate) fn bare() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -329,7 +359,9 @@ impl House {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
-        if let Some(own) = &self.own {
+        if let Some(own) = &self.own
+            && !arguments.contains(&"--config")
+        {
             command
                 .arg("--config")
                 .arg(own.folder.path().join("quorate.toml"));
@@ -597,9 +629,21 @@ impl Processor {
         self.child.wait().unwrap()
     }
 
-    /// Stops its clock: it does nothing, and knows nothing of it.
+    /// Stops its clock: once every thread of it has, it does nothing, and knows nothing of it.
     pub(crate) fn pause(&self) {
         self.signal("-STOP");
+        until("every thread stops", || self.stands_still());
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        // One that has ended meanwhile stands still, too.
+        let stats =
+            threads.filter_map(|it| std::fs::read_to_string(it.unwrap().path().join("stat")).ok());
+        let states = stats.map(|stat| stat.rsplit_once(") ").unwrap().1.chars().next());
+        states
+            .into_iter()
+            .all(|state| matches!(state, Some('T' | 'Z' | 'X')))
     }
 
     /// Lets it go on.
@@ -621,6 +665,15 @@ impl Processor {
             .find_map(|line| line.strip_prefix("SigCgt:\t"));
         let caught = u64::from_str_radix(caught.unwrap(), 16).unwrap();
         caught & (1 << 14) != 0
+    }
+
+    /// How many bytes it has in memory.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap();
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// Lets no file that it writes grow beyond so many bytes, or `unlimited`.

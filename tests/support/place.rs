@@ -1,12 +1,38 @@
 //! Where a log is: topics on a broker, or a blackboard; and how tests append to it and read it.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate::transport::blackboard::{self, Blackboard};
 use quorate::transport::kafka::{Appender, Connection, Reader, Schemas};
 use quorate::transport::{Appended, Entry, Error, Handle as _, Reading};
 use quorate::wire::Codec;
 use quorate_core::topic::Topic;
+
+use super::{House, Started};
+
+impl House {
+    /// As [`House::on_blackboard`], with the file somewhere else than what its processors log.
+    pub(crate) fn on_blackboard_at(
+        file: &Path,
+        partitions: u32,
+        agents: &str,
+        policies: &str,
+    ) -> Self {
+        let house = Self::of_file(file);
+        house.furnish(partitions, agents, policies);
+        house
+    }
+
+    /// A file that is there, or may be made.
+    pub(crate) fn of_file(file: &Path) -> Self {
+        let (address, keeper) = (String::new(), None);
+        let mut house = Self::empty(Started { address, keeper }, "");
+        house.blackboard = Some(file.to_owned());
+        house
+    }
+}
 
 /// A log of either kind.
 #[derive(Clone, Debug)]
@@ -101,7 +127,7 @@ impl Pen {
     pub(crate) fn go_on(&mut self) {
         match self {
             Self::Kafka(appender) => drop(appender.is_waiting()),
-            Self::Blackboard(page) => page.write().unwrap(),
+            Self::Blackboard(page) => page.write_if_it_may().map_or((), Result::unwrap),
         }
     }
 
@@ -110,7 +136,7 @@ impl Pen {
         match self {
             Self::Kafka(appender) => appender.settle(),
             Self::Blackboard(page) => {
-                page.write()?;
+                page.write_when_it_may()?;
                 Ok(std::mem::take(&mut page.appended))
             }
         }
@@ -118,8 +144,28 @@ impl Pen {
 }
 
 impl Page {
-    fn write(&mut self) -> Result<(), Error> {
+    /// None while the file takes nothing, as on a full disk; nothing is given up then.
+    fn write_if_it_may(&mut self) -> Option<Result<(), Error>> {
         let waiting = std::mem::take(&mut self.waiting);
+        let written = self.write(&waiting);
+        if matches!(written, Err(Error::Unwritable { .. })) {
+            self.waiting = waiting;
+            return None;
+        }
+        Some(written)
+    }
+
+    fn write_when_it_may(&mut self) -> Result<(), Error> {
+        loop {
+            if let Some(written) = self.write_if_it_may() {
+                return written;
+            }
+            // Only how often to look.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn write(&mut self, waiting: &[Waiting]) -> Result<(), Error> {
         let headers: Vec<Vec<(&str, &[u8])>> = waiting
             .iter()
             .map(|one| one.headers.iter().map(|(n, v)| (&**n, &**v)).collect())
@@ -136,7 +182,8 @@ impl Page {
             })
             .collect();
         if !entries.is_empty() {
-            self.appended.extend(self.edge.append(&entries)?);
+            let appended = self.edge.append(&entries)?;
+            self.appended.extend(appended);
         }
         Ok(())
     }

@@ -17,12 +17,13 @@ pub(crate) const MASTER: &str = "house";
 pub(crate) const PASSWORD: &str = "correct horse: battery staple";
 
 /// The roles of `quorate topics acls`, as the names of their principals.
-pub(crate) const ROLES: [&str; 6] = [
+pub(crate) const ROLES: [&str; 7] = [
     "quorate-agent",
     "quorate-reviewer",
     "quorate-reporter",
     "quorate-operator",
     "quorate-processor",
+    "quorate-gateway",
     "quorate-consumer",
 ];
 

@@ -1,15 +1,17 @@
 //! The HTTP gateway, started as a person would, and a client that says what it is told to.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use quorate::wire::sha256;
 use quorate_core::topic::Topic;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::people::{people, prompt_policies};
 use super::{House, Processor, until};
 
 /// A gateway that runs.
@@ -42,6 +44,31 @@ pub(crate) fn tokens(people: &[(&str, &str)]) -> String {
     people.iter().map(entry).collect()
 }
 
+/// Who takes part in a house whose gateway is tried.
+pub(crate) const AGENTS: &str = people!(desk ada bob rita ledger);
+/// Closes as soon as both experts were heard; what is asked of people closes in a second.
+pub(crate) const POLICIES: &str = prompt_policies!(
+    "\n[[policy]]\npattern = \"pay.big\"\ndeadline_default = \"1 s\"\ndeadline_min = \"1 s\"\n\
+     proposer_counts = false\n"
+);
+
+/// Their tokens, and that of somebody who only looks on.
+pub(crate) fn everybody() -> String {
+    tokens(&[
+        ("desk", "agent"),
+        ("ada", "agent"),
+        ("bob", "agent"),
+        ("rita", "reviewer"),
+        ("ledger", "reporter"),
+        ("op", "operator"),
+    ])
+}
+
+/// The house, on a blackboard.
+pub(crate) fn house() -> House {
+    House::on_blackboard(2, AGENTS, POLICIES)
+}
+
 impl House {
     /// Where a house that is a file has it.
     pub(crate) fn file(&self) -> &Path {
@@ -57,14 +84,20 @@ impl House {
 
     /// Starts a gateway, with a file of tokens or without.
     pub(crate) fn serve(&self, tokens: Option<&str>) -> Web {
+        self.serve_told(tokens, "")
+    }
+
+    /// The same, of a gateway that is told this besides.
+    pub(crate) fn serve_told(&self, tokens: Option<&str>, besides: &str) -> Web {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let mut config = String::new();
+        let mut config = self.settings();
         if let Some(tokens) = tokens {
             std::fs::write(path("tokens.toml"), tokens).unwrap();
             let file: PathBuf = path("tokens.toml");
-            config = format!("[gateway]\ntokens_file = \"{}\"\n", file.display());
+            config += &format!("[gateway]\ntokens_file = \"{}\"\n", file.display());
         }
+        config += besides;
         std::fs::write(path("quorate.toml"), config).unwrap();
         let told = path("quorate.toml");
         let mut command = self.command(&["serve", "--config", told.to_str().unwrap()]);
@@ -89,13 +122,28 @@ impl House {
 }
 
 impl Web {
+    /// What it logged.
+    pub(crate) fn log(&self) -> String {
+        self.read("log")
+    }
+
     fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
+    /// How many bytes it has in memory.
+    pub(crate) fn memory(&self) -> u64 {
+        self.server.as_ref().unwrap().memory()
     }
 
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(mut self) {
         self.server.take().unwrap().stop();
+    }
+
+    /// Where something is, for other programs.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
     /// Somebody who has said nothing yet.
@@ -135,6 +183,79 @@ impl Web {
     }
 }
 
+/// Somebody who is told what comes.
+#[derive(Debug)]
+pub(crate) struct Events {
+    lines: BufReader<TcpStream>,
+}
+
+/// Something that came.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) data: Value,
+}
+
+impl Web {
+    /// Follows something as somebody, from where it was told before if that is given.
+    pub(crate) fn events(&self, name: &str, path: &str, after: Option<&str>) -> Events {
+        let mut lines = BufReader::new(self.follow(name, path, after));
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        assert!(line.contains(" 200 "), "{line}");
+        while line != "\r\n" {
+            line.clear();
+            lines.read_line(&mut line).unwrap();
+        }
+        Events { lines }
+    }
+
+    /// The same, of which nothing is read yet. By HTTP/1.0, so that nothing is cut into chunks.
+    pub(crate) fn follow(&self, name: &str, path: &str, after: Option<&str>) -> TcpStream {
+        let mut stream = self.connect();
+        let patience = Some(Duration::from_secs(60));
+        stream.set_read_timeout(patience).unwrap();
+        let head = [streaming(), bearer(name)].join("\r\n");
+        let after = after.map(|id| format!("Last-Event-ID: {id}\r\n"));
+        let after = after.unwrap_or_default();
+        let asked = format!("GET {path} HTTP/1.0\r\nHost: it\r\n{head}\r\n{after}\r\n");
+        stream.write_all(asked.as_bytes()).unwrap();
+        stream
+    }
+}
+
+/// The line that asks for what comes.
+pub(crate) fn streaming() -> String {
+    "Accept: text/event-stream".to_owned()
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    /// What comes next, waited for; none where the stream ends.
+    fn next(&mut self) -> Option<Event> {
+        let mut event = Event {
+            id: String::new(),
+            name: String::new(),
+            data: Value::Null,
+        };
+        loop {
+            let mut line = String::new();
+            if self.lines.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            match line.trim_end().split_once(": ") {
+                Some(("id", id)) => event.id = id.to_owned(),
+                Some(("event", name)) => event.name = name.to_owned(),
+                Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
+                None if !event.name.is_empty() => return Some(event),
+                _ => {}
+            }
+        }
+    }
+}
+
 /// The line that shows somebody's token.
 pub(crate) fn bearer(name: &str) -> String {
     format!("Authorization: Bearer {}", token(name))
@@ -162,9 +283,14 @@ impl Answer {
 
     /// A line of its head.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.headers(name).into_iter().next()
+    }
+
+    /// All such lines.
+    pub(crate) fn headers(&self, name: &str) -> Vec<String> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        let mut named = lines.filter(|(of, _)| of.eq_ignore_ascii_case(name));
-        named.next().map(|(_, value)| value.to_owned())
+        let named = lines.filter(|(of, _)| of.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.to_owned()).collect()
     }
 }
 

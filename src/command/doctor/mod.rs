@@ -3,21 +3,26 @@
 //! It reads, and writes nothing unless `--tick` asks it to. What this client cannot find out is
 //! said in a `note`, so that an `ok` never stands for something nobody looked at.
 
+mod board;
 mod brokers;
 mod clocks;
 mod records;
 mod registry;
+mod role;
 mod tables;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{Output, client};
+use records::Lying;
+
+use super::{Output, acls, client};
 use crate::config::Config;
-use crate::transport::kafka::{Cluster, Connection, Schemas};
+use crate::transport::kafka::{Cluster, Connection, Reader, Schemas};
 use crate::wire::Codec;
 
 /// How to examine, and how to say it.
@@ -30,6 +35,9 @@ pub(super) struct Doctor {
     /// Newest records of each partition of an input to look at
     #[arg(long, default_value = "500")]
     recent: u32,
+    /// Look only whether this client may do what a role of `topics acls` must, such as `gateway`
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
     /// Lines for people or for machines
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -114,7 +122,16 @@ impl Findings {
 
 impl Doctor {
     pub(super) fn call(&self, config: &Config) -> anyhow::Result<ExitCode> {
-        let findings = self.examine(config)?;
+        let findings = if config.blackboard.is_empty() {
+            self.examine(config)?
+        } else {
+            let why =
+                "`--role` is about brokers: on a blackboard the file's modes say who may what";
+            anyhow::ensure!(self.role.is_none(), why);
+            let mut found = Findings::default();
+            board::look(&mut found, self, Path::new(&config.blackboard));
+            found.0
+        };
         for finding in &findings {
             super::answer(&self.line(finding)?)?;
         }
@@ -151,9 +168,18 @@ impl Doctor {
             Ok(_) => runtime.block_on(Cluster::ask(&connection)),
             Err(error) => Err(error),
         };
+        let needs = match &self.role {
+            None => None,
+            Some(name) => Some((name, acls::needs(name, config.gateway.operates)?)),
+        };
         let mend = "see that `bootstrap` and [security] are right, and that this \
                     principal may describe the topics";
-        if let Some(cluster) = found.made("brokers", cluster, mend) {
+        let Some(cluster) = found.made("brokers", cluster, mend) else {
+            return Ok(found.0);
+        };
+        if let Some((name, needs)) = needs {
+            role::look(&mut found, &connection, name, &needs);
+        } else {
             brokers::look(&mut found, &cluster, config);
             runtime.block_on(brokers::topics(&mut found, &connection, &cluster, config));
             // Without its topics there is nothing on the log to look at.
@@ -173,6 +199,7 @@ impl Doctor {
         config: &Config,
         runtime: &tokio::runtime::Runtime,
     ) -> anyhow::Result<()> {
+        let name = |topic| connection.topic(topic);
         let mend = "see that this principal may read the table";
         let schemas = found.made("schemas", Schemas::load(connection), mend);
         let reach = "see that this principal may read every topic with the prefix";
@@ -184,12 +211,23 @@ impl Doctor {
             let registry = client::registry(config)?;
             let prefix = connection.prefix();
             runtime.block_on(registry::look(found, &registry, schemas, prefix));
-            let tables = tables::look(found, connection, &codec, &mut newest);
+            let tables = Reader::open(connection)
+                .and_then(|reader| tables::look(found, &reader, &name, &codec, &mut newest));
             found.made("tables", tables, reach);
         }
         let held = records::stable(found, connection, cluster, config);
         found.made("last stable offset", held, reach);
-        let recent = records::recent(found, connection, cluster, &codec, self.recent, &mut newest);
+        let recent = Reader::open(connection).and_then(|reader| {
+            let lying = Lying {
+                reader: &reader,
+                name: &name,
+                partitions: records::partitions(cluster),
+                codec: &codec,
+                mend: "have senders on librdkafka set `partitioner` to `murmur2_random`; a \
+                       response that is forwarded may come too late",
+            };
+            records::recent(found, &lying, self.recent, &mut newest)
+        });
         found.made("partitioners", recent, reach);
         if self.tick {
             let measured = clocks::measure(found, connection, cluster);

@@ -1,6 +1,7 @@
 //! What lies on the log: whether all of it may be read, and whether it lies where it should.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use quorate_core::topic::Topic;
 
 use super::Findings;
 use crate::config::Config;
-use crate::transport::kafka::{Cluster, Connection, Ends, Error, Gauge, Reader, Stored};
+use crate::transport::kafka::{Cluster, Connection, Ends, Gauge};
+use crate::transport::{Error, Reading, Stored};
 use crate::wire::{Codec, partition_of};
 
 /// What senders other than processors append to.
@@ -27,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Most senders to name.
 const NAMED: usize = 5;
 
-fn partitions(cluster: &Cluster) -> i32 {
+pub(super) fn partitions(cluster: &Cluster) -> i32 {
     let count = cluster.partitions.get(&Topic::Responses);
     count.copied().unwrap_or_default()
 }
@@ -110,30 +112,39 @@ struct Seen {
     unstamped: BTreeSet<Topic>,
 }
 
+/// What lies on a log of either kind.
+pub(super) struct Lying<'a> {
+    pub(super) reader: &'a dyn Reading,
+    /// What its topics are called.
+    pub(super) name: &'a dyn Fn(Topic) -> String,
+    /// How many partitions the inputs have.
+    pub(super) partitions: i32,
+    pub(super) codec: &'a Codec,
+    /// What to do about records on a wrong partition.
+    pub(super) mend: &'a str,
+}
+
 /// Looks at the newest records of every input; the newest append time is kept.
 pub(super) fn recent(
     found: &mut Findings,
-    connection: &Connection,
-    cluster: &Cluster,
-    codec: &Codec,
+    lying: &Lying<'_>,
     count: u32,
     newest: &mut Option<Timestamp>,
 ) -> Result<(), Error> {
-    let reader = Reader::open(connection)?;
-    let partitions = partitions(cluster);
+    let (reader, partitions) = (lying.reader, lying.partitions);
     let mut seen = Seen::default();
     for topic in INPUTS {
         for partition in 0..partitions {
             let (start, end) = reader.ends(topic, partition)?;
             let from = start.max(end - i64::from(count));
-            reader.read_to(topic, partition, from, end, |stored| {
+            reader.read_to(topic, partition, from, end, &mut |stored| {
                 *newest = (*newest).max(stored.timestamp);
-                seen.take(codec, &stored, partitions);
-                Ok(())
+                seen.take(lying.codec, &stored, partitions);
+                Ok(ControlFlow::Continue(()))
             })?;
         }
     }
-    seen.say(found, connection);
+    seen.say(found, lying);
     Ok(())
 }
 
@@ -153,15 +164,15 @@ impl Seen {
         }
     }
 
-    fn say(&self, found: &mut Findings, connection: &Connection) {
+    fn say(&self, found: &mut Findings, lying: &Lying<'_>) {
         for &topic in &self.unstamped {
-            let name = connection.topic(topic);
+            let name = (lying.name)(topic);
             let what = format!("`{name}` has recent records with their sender's time");
             let mend = "run `quorate topics apply`: they cannot be judged";
             found.why("append times", what, mend);
         }
         if self.unstamped.is_empty() {
-            let what = format!("{} recent records have the broker's time", self.records);
+            let what = format!("{} recent records have the log's time", self.records);
             found.ok("append times", what);
         }
         let check = "partitioners";
@@ -180,9 +191,7 @@ impl Seen {
              partition and had to be forwarded",
             self.misplaced, self.records
         );
-        let mend = "have senders on librdkafka set `partitioner` to `murmur2_random`; a response \
-                    that is forwarded may come too late";
-        found.why(check, what, mend);
+        found.why(check, what, lying.mend);
     }
 }
 

@@ -2,6 +2,7 @@
 //! to name it. What a later record of the same key has mended is not held against them.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use quorate_core::ids::{Millis, Offset, Timestamp};
 use quorate_core::records::{Agent, Policy, SchemaEntry};
@@ -10,8 +11,7 @@ use quorate_core::topic::Topic;
 
 use super::Findings;
 use crate::engine::Tables;
-use crate::transport::TRUST_LAG;
-use crate::transport::kafka::{Connection, Error, Reader, Stored};
+use crate::transport::{Error, Reading, Stored, TRUST_LAG};
 use crate::wire::{Codec, schemas};
 
 const CHECK: &str = "tables";
@@ -31,17 +31,17 @@ struct Read {
 /// Reads every table, and names what is passed over; the newest append time is kept.
 pub(super) fn look(
     found: &mut Findings,
-    connection: &Connection,
+    reader: &dyn Reading,
+    name: &dyn Fn(Topic) -> String,
     codec: &Codec,
     newest: &mut Option<Timestamp>,
 ) -> Result<(), Error> {
-    let reader = Reader::open(connection)?;
     let mut tables = Tables::default();
     let mut deadlines = BTreeMap::new();
     for topic in TABLES {
         let mut read = Read::default();
         let (start, end) = reader.ends(topic, 0)?;
-        reader.read_to(topic, 0, start, end, |stored| {
+        reader.read_to(topic, 0, start, end, &mut |stored| {
             *newest = (*newest).max(stored.timestamp);
             let taken = take(&mut tables, codec, &stored);
             if taken.is_ok()
@@ -50,9 +50,9 @@ pub(super) fn look(
                 deadlines.insert(policy.pattern, policy.deadline_max);
             }
             read.take(&stored, taken);
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
-        read.say(found, &connection.topic(topic));
+        read.say(found, &name(topic));
     }
     lag(found, &deadlines);
     Ok(())
@@ -183,6 +183,7 @@ mod tests {
             value: None,
             control: false,
             forwarded: false,
+            headers: Vec::new(),
             traceparent: None,
         }
     }

@@ -61,6 +61,9 @@ pub enum CaseError {
     /// The file is not a case.
     #[error("it is not a case")]
     Json(#[from] serde_json::Error),
+    /// The file is not JSON, or gives a key twice.
+    #[error("it is not a case")]
+    Text(#[source] wire::Error),
     /// An entry of it is wrong.
     #[error("its {0} cannot be read")]
     Entry(
@@ -83,7 +86,8 @@ pub enum CaseError {
 
 impl Case {
     pub(super) fn parse(text: &str) -> Result<Self, CaseError> {
-        Ok(serde_json::from_str(text)?)
+        let value = wire::json::parse_strict(text.as_bytes()).map_err(CaseError::Text)?;
+        Ok(serde_json::from_value(value)?)
     }
 
     /// The round with every response heard, and those that were refused.

@@ -116,4 +116,19 @@ mod tests {
         let error = format!("{:#}", report(&text).unwrap_err());
         assert!(error.contains("agnets"), "{error}");
     }
+
+    #[test]
+    fn a_key_given_twice_is_refused_wherever_it_stands() {
+        for (once, twice) in [
+            (
+                "\"verdict\": \"ENDORSE\"",
+                "\"verdict\": \"CHALLENGE\", \"verdict\": \"ENDORSE\"",
+            ),
+            ("\"policy\":", "\"policy\": {}, \"policy\":"),
+        ] {
+            let text = CASE.replace(once, twice);
+            let error = format!("{:#}", report(&text).unwrap_err());
+            assert!(error.contains("is given twice"), "{error}");
+        }
+    }
 }

@@ -2,8 +2,10 @@
 //!
 //! What an agent or a person sends ([`input`]) keeps its numbers as the doubles they were, since a
 //! bad one is refused with a code and not by a decoder. What operators and the processor write
-//! ([`tables`], [`outcome`], [`package`], [`round`], [`learning`]) holds millionths.
+//! ([`tables`], [`outcome`], [`package`], [`round`], [`learning`]) holds millionths. A [`claim`]
+//! is between reviewers, and decides nothing.
 
+pub mod claim;
 pub mod input;
 pub mod learning;
 pub mod outcome;
@@ -12,6 +14,7 @@ pub mod policy;
 pub mod round;
 pub mod tables;
 
+pub use claim::Claim;
 pub use input::{
     Action, Basis, Control, Decision, DecisionVerdict, Label, Parameter, Proposal, Response,
     Result, ResultKind, Stakes, Verdict,

@@ -6,8 +6,8 @@ use super::came_while_open;
 use crate::electorate::may_review;
 use crate::ids::{Millis, Timestamp};
 use crate::records::{
-    Agent, Closed, Decision, DecisionPart, DecisionVerdict, Judged, OnDecisionTimeout, Policy,
-    Reason, ResolvedBy, Round, RoundState, Status,
+    Agent, AgentStatus, Closed, Decision, DecisionPart, DecisionVerdict, Judged, OnDecisionTimeout,
+    Policy, Reason, ResolvedBy, Round, RoundState, Stakes, Status,
 };
 use crate::reject::Reject;
 
@@ -30,6 +30,59 @@ pub enum TimedOut {
     NextTier,
     /// Nobody decided: the second outcome's decision part.
     Ended(DecisionPart),
+}
+
+/// What of an escalated round says who may decide it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Who proposed.
+    pub proposer: &'a str,
+    /// The proposer's accountable owner, as of the round's pins.
+    pub principal: &'a str,
+    /// The proposal's domain.
+    pub domain: &'a str,
+    /// The stakes that counted.
+    pub stakes: Stakes,
+}
+
+/// Why somebody may not decide a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// Nobody of this name is listed.
+    Unlisted,
+    /// It is suspended or retired.
+    Inactive,
+    /// It does not review this domain, or not up to these stakes.
+    NoReviewer,
+    /// It has proposed the action.
+    Proposer,
+    /// It belongs to whom the proposer belongs to.
+    Principal,
+}
+
+impl From<Barred> for Reject {
+    fn from(_: Barred) -> Self {
+        Self::ReviewerNotAllowed
+    }
+}
+
+/// Whether an agent, as it is listed, may decide an escalated round.
+///
+/// # Errors
+/// [`Barred`], the first reason that applies.
+pub fn may_decide(reviewer: Option<&Agent>, asked: Asked<'_>) -> Result<(), Barred> {
+    let reviewer = reviewer.ok_or(Barred::Unlisted)?;
+    if reviewer.status != AgentStatus::Active {
+        Err(Barred::Inactive)
+    } else if !may_review(reviewer, asked.domain, asked.stakes) {
+        Err(Barred::NoReviewer)
+    } else if reviewer.agent_id.as_str() == asked.proposer {
+        Err(Barred::Proposer)
+    } else if reviewer.principal == asked.principal {
+        Err(Barred::Principal)
+    } else {
+        Ok(())
+    }
 }
 
 /// When a tier's time is over, by the stream time of `acp.decisions`.
@@ -75,13 +128,13 @@ pub fn decide(
     if closed.package_digest != Some(decision.package_digest) {
         return Err(Reject::PackageMismatch);
     }
-    let reviewer = reviewer.ok_or(Reject::ReviewerNotAllowed)?;
-    let allowed = may_review(reviewer, domain, closed.stakes)
-        && reviewer.agent_id != opening.proposer
-        && reviewer.principal != proposer_principal;
-    if !allowed {
-        return Err(Reject::ReviewerNotAllowed);
-    }
+    let asked = Asked {
+        proposer: opening.proposer.as_str(),
+        principal: proposer_principal,
+        domain,
+        stakes: closed.stakes,
+    };
+    may_decide(reviewer, asked)?;
     if decision.verdict == DecisionVerdict::Approve {
         if closed
             .approvals

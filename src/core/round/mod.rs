@@ -15,9 +15,12 @@ mod open;
 mod settlement;
 mod snapshot;
 
-pub use escalation::{Decided, TIERS_MAX, TimedOut, decide, due, second_part, time_out};
+pub use escalation::{
+    Asked, Barred, Decided, TIERS_MAX, TimedOut, decide, due, may_decide, second_part, time_out,
+};
 pub use open::{
     Heard, OpenRound, Said, Speaker, check_grace, check_proposer, check_speaker, check_time, late,
+    lessons,
 };
 pub use settlement::{Reported, must_wait, reporter_allowed, settle};
 

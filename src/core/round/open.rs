@@ -16,8 +16,8 @@ use crate::ids::{AgentId, Digest, Millis, ProposalId, Timestamp};
 use crate::millionths::Millionths;
 use crate::package::Words;
 use crate::records::{
-    Agent, AgentStatus, DecisionPart, Lesson, Opening, Policy, Proposal, Response, Revision,
-    Stakes, Superseded, Verdict,
+    Agent, AgentStatus, Ballot, DecisionPart, Lesson, Opening, Policy, Proposal, Response,
+    Revision, Stakes, Superseded, Verdict,
 };
 use crate::reject::Reject;
 use crate::resolve::{Case, Voice, resolve};
@@ -438,23 +438,34 @@ impl OpenRound {
     /// What the counted endorsements and challenges of a decision will teach, sorted by agent.
     #[must_use]
     pub fn lessons(&self, decision: &DecisionPart) -> Vec<Lesson> {
-        let taught = decision.ballots.iter().filter(|ballot| {
-            ballot.counted && ballot.verdict != Verdict::Abstain && ballot.weight.get() > 0
-        });
-        let lesson = |ballot: &crate::records::Ballot| {
-            let standing = &self.seats.get(&ballot.agent_id)?.standing;
-            Some(Lesson {
-                agent_id: ballot.agent_id.clone(),
-                verdict: ballot.verdict,
-                confidence: ballot.confidence,
-                authority: ballot.authority,
-                a0: standing.a0,
-                b0: standing.b0,
-                start: standing.start,
-            })
-        };
-        taught.filter_map(lesson).collect()
+        lessons(decision, |agent| {
+            self.seats.get(agent).map(|seat| &*seat.standing)
+        })
     }
+}
+
+/// What the counted endorsements and challenges of a decision will teach, sorted by agent, where
+/// `standing` is what each agent brought.
+pub fn lessons<'a>(
+    decision: &DecisionPart,
+    standing: impl Fn(&AgentId) -> Option<&'a Standing>,
+) -> Vec<Lesson> {
+    let taught = decision.ballots.iter().filter(|ballot| {
+        ballot.counted && ballot.verdict != Verdict::Abstain && ballot.weight.get() > 0
+    });
+    let lesson = |ballot: &Ballot| {
+        let standing = standing(&ballot.agent_id)?;
+        Some(Lesson {
+            agent_id: ballot.agent_id.clone(),
+            verdict: ballot.verdict,
+            confidence: ballot.confidence,
+            authority: ballot.authority,
+            a0: standing.a0,
+            b0: standing.b0,
+            start: standing.start,
+        })
+    };
+    taught.filter_map(lesson).collect()
 }
 
 impl Seat {

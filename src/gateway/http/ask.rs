@@ -1,38 +1,30 @@
-//! What is asked for: a round, its outcomes, what an agent has still to answer.
+//! What is asked for by its name: a round, what it came to, what a person needs to decide it, an
+//! agent.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::{Path, RawQuery, State};
+use axum::body::Bytes;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Value, json};
-use tokio::time::timeout;
 
-use super::{Gateway, answer, asked};
-use crate::gateway::access::{Caller, Role};
+use super::lists::told;
+use super::{Gateway, answer, claims};
+use crate::gateway::access::Caller;
 use crate::gateway::desk::{Desk, follows};
 use crate::gateway::refusal::{Refusal, Sort};
+use crate::gateway::view::{Known, Seen};
 use crate::wire::Kind;
-use crate::wire::json::to_value;
-
-/// Most rounds told at once.
-const INBOX_MAX: usize = 100;
 
 /// The last record of a round.
 pub(super) async fn round(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    let desk = &gateway.desk;
-    let known = desk.view().known();
-    follows(&known)?;
-    let id = id.parse().map_err(|_| no_round())?;
-    let seen = known.round(&id).and_then(|seen| seen.round.as_ref());
-    let held = seen.ok_or_else(no_round)?;
-    let round = decoded(desk, Kind::Round, &held.value)?;
-    Ok(answer(StatusCode::OK, [], &round))
+    let of = |seen: &Seen| seen.round.as_ref().map(|held| held.value.clone());
+    let value = of_round(&gateway.desk, &id, of).and_then(|value| value.ok_or_else(no_round))?;
+    one(&gateway.desk, Kind::Round, &value)
 }
 
 /// What a round has come to so far.
@@ -40,66 +32,79 @@ pub(super) async fn outcomes(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    let desk = &gateway.desk;
-    let known = desk.view().known();
-    follows(&known)?;
-    let id = id.parse().map_err(|_| no_round())?;
-    let seen = known.round(&id).filter(|seen| seen.round.is_some());
-    let seen = seen.ok_or_else(no_round)?;
-    let outcomes = seen.outcomes.iter();
-    let outcomes = outcomes.map(|value| decoded(desk, Kind::Outcome, value));
-    let outcomes: Vec<Value> = outcomes.collect::<Result<_, _>>()?;
-    Ok(answer(StatusCode::OK, [], &json!({ "outcomes": outcomes })))
+    let values = |seen: &Seen| -> Vec<Bytes> {
+        let outcomes = seen.outcomes.iter();
+        outcomes.map(|outcome| outcome.value.clone()).collect()
+    };
+    let values = of_round(&gateway.desk, &id, values)?;
+    let outcomes = told(&gateway.desk, Kind::Outcome, &values)?;
+    let body = format!("{{\"outcomes\":[{}]}}", outcomes.join(","));
+    Ok(answer(StatusCode::OK, [], &body))
 }
 
-/// The open rounds the caller has a say in and has not answered; waits for one, if asked to.
-pub(super) async fn inbox(
+/// The last decision package of a round that waits, or waited, for people.
+pub(super) async fn escalation(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-    RawQuery(query): RawQuery,
+    Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    caller.in_role(Role::Agent)?;
-    let asked = asked(query, &["domain", "wait"])?;
-    let span = asked.wait.unwrap_or(Duration::ZERO);
-    let (view, domain) = (gateway.desk.view(), asked.domain.as_deref());
-    let mut news = view.news();
-    let look = async {
-        loop {
-            news.borrow_and_update();
-            let rounds = waiting(&gateway.desk, &caller.subject, domain)?;
-            if !rounds.is_empty() || news.changed().await.is_err() {
-                return Ok(rounds);
-            }
-        }
+    let desk = &gateway.desk;
+    let found = look(desk, |known| {
+        let id = id.parse().ok()?;
+        let seen = known.round(&id).filter(|seen| seen.round.is_some())?;
+        let package = seen.package.as_ref().map(|package| package.value.clone());
+        Some((package, claims::beside_of(desk, known, &id, &caller)))
+    })?;
+    let (value, beside) = found.ok_or_else(no_round)?;
+    let none = || {
+        let detail = "nobody was asked to decide this round, or its package is gone from the log";
+        Refusal::new(Sort::Missing, "unknown_escalation", detail)
     };
-    let rounds = timeout(span, look).await;
-    let rounds = rounds.unwrap_or_else(|_| waiting(&gateway.desk, &caller.subject, domain))?;
-    Ok(answer(StatusCode::OK, [], &json!({ "rounds": rounds })))
+    let value = value.ok_or_else(none)?;
+    let text = Kind::DecisionPackage.to_json(desk.codec(), &value)?;
+    let text = claims::beside(&text, &beside);
+    Ok(answer(StatusCode::OK, [], &text))
 }
 
-fn waiting(desk: &Desk, agent: &str, domain: Option<&str>) -> Result<Vec<Value>, Refusal> {
+/// The last record of an agent.
+pub(super) async fn agent(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    let value = look(&gateway.desk, |known| {
+        known.agent_item(&name).map(|item| item.value.clone())
+    })?;
+    one(&gateway.desk, Kind::Agent, &value.ok_or_else(no_agent)?)
+}
+
+pub(super) fn no_agent() -> Refusal {
+    let detail = "nobody of this name is listed";
+    Refusal::new(Sort::Missing, "unknown_agent", detail)
+}
+
+/// Something of a round that is known to have been opened.
+fn of_round<T>(desk: &Desk, id: &str, what: impl FnOnce(&Seen) -> T) -> Result<T, Refusal> {
+    let found = look(desk, |known| {
+        let seen = known.round(&id.parse().ok()?);
+        seen.filter(|seen| seen.round.is_some()).map(what)
+    })?;
+    found.ok_or_else(no_round)
+}
+
+/// Something that is known, if the log is followed.
+pub(super) fn look<T>(desk: &Desk, at: impl FnOnce(&Known) -> T) -> Result<T, Refusal> {
     let known = desk.view().known();
     follows(&known)?;
-    let found = known.inbox(agent, domain).into_iter().take(INBOX_MAX);
-    let told = found.map(|(held, proposal)| {
-        let opening = &held.round.opening;
-        Ok(json!({
-            "proposal_id": held.round.proposal_id,
-            "deadline": opening.deadline,
-            "proposal_digest": to_value(&opening.proposal_digest)?,
-            "proposal": to_value(proposal)?,
-        }))
-    });
-    told.collect()
+    Ok(at(&known))
 }
 
-/// A value as JSON by the schema it was written with.
-fn decoded(desk: &Desk, kind: Kind, value: &[u8]) -> Result<Value, Refusal> {
+/// A record as JSON by the schema it was written with.
+fn one(desk: &Desk, kind: Kind, value: &[u8]) -> Result<Response, Refusal> {
     let text = kind.to_json(desk.codec(), value)?;
-    Ok(serde_json::from_str(&text).unwrap_or_default())
+    Ok(answer(StatusCode::OK, [], &text))
 }
 
-fn no_round() -> Refusal {
-    let detail = "no such round is open, or closed within the last hour; `quorate show` finds any";
+pub(super) fn no_round() -> Refusal {
+    let detail = "no such round runs, or is remembered; `quorate show` finds any";
     Refusal::new(Sort::Missing, "unknown_round", detail)
 }

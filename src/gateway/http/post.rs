@@ -11,12 +11,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
-use super::{Gateway, answer, asked};
+use super::query::{Parameter, asked};
+use super::{Gateway, answer};
 use crate::gateway::access::Caller;
 use crate::gateway::desk::Fate;
 use crate::gateway::draft::{Draft, Said};
 use crate::gateway::refusal::{Refusal, Sort};
 use crate::wire::check_traceparent;
+
+/// What can be asked of what is said.
+pub(super) const QUERY: &[Parameter] = &[Parameter::Wait];
 
 /// Appends a record; answers once it is there, or once it is known what became of it.
 pub(super) async fn say(
@@ -27,7 +31,7 @@ pub(super) async fn say(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let span = asked(query, &["wait"])?.wait;
+    let span = asked(query, QUERY)?.wait;
     let body = body.map_err(unread)?;
     let desk = &gateway.desk;
     let draft = Draft::of(desk.codec(), &caller, said, &body)?;
@@ -39,6 +43,8 @@ pub(super) async fn say(
         "offset": appended.offset,
     });
     let mut status = StatusCode::ACCEPTED;
+    // Whoever is refused is still at it.
+    let decided = desk.release_decided(&caller, said, draft.round());
     if let Some(span) = span {
         let state = match desk.fate(&draft, &appended, span).await {
             Fate::Refused(refusal) => return Err(refusal),
@@ -48,9 +54,12 @@ pub(super) async fn say(
             }
             Fate::Pending => "pending",
         };
+        decided.await;
         if let Some(told) = told.as_object_mut() {
             told.insert("state".to_owned(), state.into());
         }
+    } else {
+        decided.await;
     }
     Ok(match draft.round() {
         Some(id) => answer(status, [(LOCATION, format!("/v1/rounds/{id}"))], &told),

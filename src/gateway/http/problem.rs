@@ -1,11 +1,14 @@
 //! Refusals as HTTP has them: problem details (RFC 9457).
 
+use std::time::Duration;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use quorate_core::reject::Reject;
 use serde_json::json;
 
+use super::claims::told;
 use crate::gateway::refusal::{Refusal, Sort};
 
 impl IntoResponse for Refusal {
@@ -21,11 +24,16 @@ impl IntoResponse for Refusal {
         if let (Some(id), Some(body)) = (self.id, body.as_object_mut()) {
             body.insert("id".to_owned(), id.into());
         }
+        if let (Some(claim), Some(body)) = (&self.claim, body.as_object_mut()) {
+            body.insert("claim".to_owned(), told(claim));
+        }
         let kind = [(CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, kind, format!("{body}\n")).into_response();
         let headers = response.headers_mut();
         match self.sort {
-            Sort::Away => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            Sort::Away | Sort::TooMany => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds(self.wait)))
+            }
             Sort::Unknown => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             _ => None,
         };
@@ -33,15 +41,24 @@ impl IntoResponse for Refusal {
     }
 }
 
-const fn status(sort: Sort) -> StatusCode {
+/// Whole seconds, and no fewer than it takes.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// How a sort is told apart.
+pub(super) const fn status(sort: Sort) -> StatusCode {
     match sort {
         Sort::Unknown => StatusCode::UNAUTHORIZED,
         Sort::Forbidden => StatusCode::FORBIDDEN,
         Sort::Bad => StatusCode::BAD_REQUEST,
         Sort::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Sort::Missing => StatusCode::NOT_FOUND,
+        Sort::Gone => StatusCode::GONE,
         Sort::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Sort::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+        Sort::Taken => StatusCode::CONFLICT,
+        Sort::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Sort::Away => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -52,13 +69,23 @@ fn title(refusal: &Refusal) -> &'static str {
     let named = codes.find(|reject| reject.code() == refusal.code);
     match (refusal.sort, named) {
         (Sort::Refused | Sort::TooLarge, Some(reject)) => reject.meaning(),
-        (Sort::Unknown, _) => "Nobody is known by this token",
-        (Sort::Forbidden, _) => "This token does not allow it",
-        (Sort::Bad, _) => "The request is not sound",
-        (Sort::TooLarge, _) => "The request is too large",
-        (Sort::Missing, _) => "There is no such thing",
-        (Sort::NotAllowed, _) => "Not by this method",
-        (Sort::Refused, None) => "The record was refused",
-        (Sort::Away, _) => "Try again later",
+        (sort, _) => meaning(sort),
+    }
+}
+
+/// What a sort of refusal means.
+pub(super) const fn meaning(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Unknown => "Nobody is known by this token",
+        Sort::Forbidden => "This token does not allow it",
+        Sort::Bad => "The request is not sound",
+        Sort::TooLarge => "The request is too large",
+        Sort::Missing => "There is no such thing",
+        Sort::Gone => "It is not remembered any more",
+        Sort::NotAllowed => "Not by this method",
+        Sort::Refused => "The record was refused",
+        Sort::Taken => "Somebody else has it",
+        Sort::TooMany => "Too much is asked",
+        Sort::Away => "Try again later",
     }
 }

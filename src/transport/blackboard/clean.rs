@@ -7,7 +7,8 @@
 use quorate_core::topic::Topic;
 use rusqlite::{Connection, params};
 
-use super::file::{NOW, all_or_nothing, committed, is_deleted, sql};
+use super::file::{NOW, all_or_nothing, committed, is_deleted};
+use super::open::sql;
 use crate::transport::{Error, INPUTS, TRUST_LAG, positions};
 
 /// Records looked at, of each topic of a partition, at a time.
@@ -119,7 +120,7 @@ mod tests {
             value,
             headers: &[],
         };
-        append(file, &entry).unwrap();
+        append(file, &entry, None).unwrap();
     }
 
     fn left(file: &Connection, topic: Topic) -> Vec<i64> {

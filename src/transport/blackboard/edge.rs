@@ -1,23 +1,27 @@
 //! A blackboard from its edge: records appended one transaction at a time, and what is there read.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
 use rusqlite::Connection;
 
-use super::file::{all_or_nothing, append, next, now, sql};
+use super::file::{all_or_nothing, append, has, next, now};
+use super::open::sql;
+use super::shared::Sharing;
 use super::{Blackboard, Reader};
-use crate::transport::{Appended, Entry, Error, Handle, Reading};
+use crate::transport::together::Together;
+use crate::transport::{Appended, Entry, Error, Handle, Reading, Shared};
 use crate::wire::Codec;
 
 /// A blackboard to whoever is no processor.
 #[derive(Debug)]
 pub struct Edge {
     board: Blackboard,
-    codec: Arc<Codec>,
-    /// What writes, once something is to be written.
-    writes: Mutex<Option<Connection>>,
+    /// Which file it is, whatever stands in its place later: by device and number.
+    file: Option<(u64, u64)>,
+    writes: Together<Connection>,
     /// What is asked how far processors are, once somebody wants to know.
     asks: Mutex<Option<Reader>>,
 }
@@ -27,12 +31,18 @@ impl Edge {
     #[must_use]
     pub fn new(board: Blackboard) -> Self {
         Self {
+            file: which(&board),
             board,
-            codec: super::codec(),
-            writes: Mutex::default(),
+            writes: Together::default(),
             asks: Mutex::default(),
         }
     }
+}
+
+/// Which file stands in a blackboard's place.
+fn which(board: &Blackboard) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(board.path()).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 impl Handle for Edge {
@@ -41,21 +51,42 @@ impl Handle for Edge {
     }
 
     fn codec(&self) -> &Arc<Codec> {
-        &self.codec
+        self.board.schemas.codec()
     }
 
-    /// All of them or none.
+    /// All of them or none, and with them what others append at the same time: to have it on the
+    /// disk takes as long for many as for one.
     fn append(&self, entries: &[Entry<'_>]) -> Result<Vec<Appended>, Error> {
-        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = match &mut *writes {
-            Some(file) => file,
-            none => none.insert(self.board.writer()?),
+        let told = self.board.time();
+        let append = |file: &mut Connection, entries: &[Entry<'_>]| {
+            append_all(file, entries, told).map_err(sql("append to a topic"))
         };
-        append_all(file, entries).map_err(sql("append to a topic"))
+        self.writes.append(entries, || self.board.writer(), append)
+    }
+
+    /// Who has a file open reads on in it when it is moved away, or another is put in its place.
+    fn check(&self) -> Result<(), Error> {
+        if which(&self.board) == self.file {
+            return Ok(());
+        }
+        let path = self.board.path().display();
+        let why = format!("`{path}` is not the file any more that it was");
+        Err(Error::Unfit(why))
+    }
+
+    fn lacks(&self, topic: Topic) -> Result<Option<String>, Error> {
+        let is_there = has(&self.board.reader()?, topic).map_err(sql("look for a topic"))?;
+        let path = self.board.path().display();
+        let what = || format!("`{path}` has no `{topic}`; run `quorate topics apply`");
+        Ok((!is_there).then(what))
     }
 
     fn reader(&self) -> Result<Box<dyn Reading + Send>, Error> {
         Ok(Box::new(Reader::open(&self.board)?))
+    }
+
+    fn share(&self, name: &str, topic: Topic) -> Result<Box<dyn Shared>, Error> {
+        Ok(Box::new(Sharing::join(&self.board, name, topic)?))
     }
 
     fn committed(&self, topic: Topic, partition: i32) -> Result<Option<i64>, Error> {
@@ -69,9 +100,13 @@ impl Handle for Edge {
     }
 }
 
-fn append_all(file: &mut Connection, entries: &[Entry<'_>]) -> rusqlite::Result<Vec<Appended>> {
+fn append_all(
+    file: &mut Connection,
+    entries: &[Entry<'_>],
+    told: Option<i64>,
+) -> rusqlite::Result<Vec<Appended>> {
     let append_one = |file: &Connection, entry: &Entry<'_>| {
-        append(file, entry)?;
+        append(file, entry, told)?;
         Ok(Appended {
             topic: entry.topic.name().to_owned(),
             partition: entry.partition,

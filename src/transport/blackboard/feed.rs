@@ -9,6 +9,7 @@ use quorate_core::topic::Topic;
 use rusqlite::Connection;
 
 use super::reader::{page, version};
+use super::schemas::Schemas;
 use crate::transport::{Error, Stored};
 
 /// Where each partition of a topic is read on.
@@ -50,6 +51,11 @@ impl Feed {
         }
     }
 
+    /// Looks for more, whether or not the file seems to have changed.
+    pub(super) fn look_again(&mut self) {
+        self.seen = None;
+    }
+
     /// Reads nothing any more.
     pub(super) fn clear(&mut self) {
         self.places.clear();
@@ -64,9 +70,13 @@ impl Feed {
     }
 
     /// The next record, if there is one by now.
-    pub(super) fn next(&mut self, file: &Connection) -> Result<Option<Stored>, Error> {
+    pub(super) fn next(
+        &mut self,
+        file: &Connection,
+        schemas: &Schemas,
+    ) -> Result<Option<Stored>, Error> {
         loop {
-            self.fill(file)?;
+            self.fill(file, schemas)?;
             if let Some(stored) = self.take() {
                 return Ok(Some(stored));
             }
@@ -83,13 +93,13 @@ impl Feed {
     }
 
     /// Reads on where nothing is left and more may be there.
-    fn fill(&mut self, file: &Connection) -> Result<(), Error> {
+    fn fill(&mut self, file: &Connection, schemas: &Schemas) -> Result<(), Error> {
         for (at, place) in &mut self.places {
             if place.dry || !place.ready.is_empty() || self.held.contains(at) {
                 continue;
             }
             let (partition, topic) = *at;
-            place.ready = page(file, topic, partition, place.ask)?.into();
+            place.ready = page(file, schemas, topic, partition, place.ask)?.into();
             place.dry = place.ready.is_empty();
             if let Some((_, last)) = place.ready.back() {
                 place.ask = last.offset + 1;
@@ -126,7 +136,7 @@ mod tests {
             value: Some(value),
             headers: &[],
         };
-        append(file, &entry).unwrap();
+        append(file, &entry, None).unwrap();
     }
 
     #[test]
@@ -149,7 +159,11 @@ mod tests {
         for topic in all {
             put(&writes, topic, b"v");
         }
-        let next = |feed: &mut Feed| feed.next(&reads).unwrap().map(|stored| stored.topic);
+        let next = |feed: &mut Feed| {
+            feed.next(&reads, &board.schemas)
+                .unwrap()
+                .map(|stored| stored.topic)
+        };
         assert_eq!(next(&mut feed), Some(Topic::Responses));
         assert_eq!(next(&mut feed), Some(Topic::Decisions));
         assert_eq!(next(&mut feed), Some(Topic::Responses));

@@ -5,21 +5,22 @@
 //! one at a time, so that both are in the order in which records come to be seen.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use quorate_core::topic::Topic;
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params,
-};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
-use crate::transport::{Entry, Error};
+use super::open::{self, Reads, sql, stranger};
+use super::rehearsal::Told;
+use super::schemas::Schemas;
+use crate::clock::Clock as _;
+use crate::transport::{CLAIMS_KEPT, Entry, Error};
+use crate::wire::Codec;
 
 /// "ACPb": what tells the file from others of SQLite.
 const APPLICATION: i32 = i32::from_be_bytes(*b"ACPb");
 /// Which form of the tables this program knows.
 const VERSION: i32 = 1;
-/// How long to wait for whoever writes.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// The time now, in milliseconds since 1970; the same in all of one statement.
 pub(super) const NOW: &str = "(CAST(strftime('%s', 'now') AS INTEGER) * 1000 \
      + CAST(substr(strftime('%f', 'now'), 4, 3) AS INTEGER))";
@@ -28,8 +29,11 @@ pub(super) const NOW: &str = "(CAST(strftime('%s', 'now') AS INTEGER) * 1000 \
 #[derive(Clone, Debug)]
 pub struct Blackboard {
     path: PathBuf,
+    pub(super) schemas: Arc<Schemas>,
     /// How many partitions the topics routed by proposal have.
     pub(super) partitions: i32,
+    /// The time, where it is told.
+    pub(super) told: Option<Told>,
 }
 
 /// What making a blackboard changed.
@@ -37,6 +41,8 @@ pub struct Blackboard {
 pub enum Made {
     /// The file and everything in it.
     Created,
+    /// Topics that an earlier release did not know, and perhaps how long records are kept.
+    Added,
     /// How long records are kept.
     Altered,
     /// Nothing.
@@ -51,8 +57,7 @@ impl Blackboard {
     /// [`Error::Unfit`] if the file is something else, or has another number of partitions;
     /// [`Error::Log`].
     pub fn make(path: &Path, partitions: i32, retention_ms: i64) -> Result<(Self, Made), Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let mut file = connect(path, flags)?;
+        let mut file = open::writer(path, true)?;
         let making = || sql("make the tables");
         // Before anything is written: it cannot be changed inside a transaction.
         let journal = file.pragma_update(None, "journal_mode", "wal");
@@ -72,11 +77,15 @@ impl Blackboard {
                 board.partitions
             )));
         }
-        let altered = set_retention(&file, retention_ms).map_err(sql("set the retention"))?;
-        let change = match (made, altered) {
+        let altered = all_or_nothing(&mut file, |file| {
+            let added = add_topics(file, partitions)?;
+            Ok((added, set_retention(file, retention_ms)?))
+        });
+        let change = match (made, altered.map_err(making())?) {
             (true, _) => Made::Created,
-            (false, true) => Made::Altered,
-            (false, false) => Made::Unchanged,
+            (false, (true, _)) => Made::Added,
+            (false, (false, true)) => Made::Altered,
+            (false, (false, false)) => Made::Unchanged,
         };
         Ok((board, change))
     }
@@ -92,12 +101,16 @@ impl Blackboard {
                 "there is no `{path}`; make it by `quorate topics apply --blackboard {path}`"
             )));
         }
-        let file = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let Reads { file, .. } = Reads::open(path)?;
         check(&file, path)?;
         let count = "SELECT count(*) FROM partitions WHERE topic = ?1";
         let partitions = file.query_row(count, [Topic::Proposals.name()], |row| row.get(0));
+        let schemas = Arc::<Schemas>::default();
+        schemas.look(&file)?;
         Ok(Self {
             path: path.to_owned(),
+            schemas,
+            told: None,
             partitions: partitions.map_err(sql("count partitions"))?,
         })
     }
@@ -106,6 +119,12 @@ impl Blackboard {
     #[must_use]
     pub const fn partitions(&self) -> i32 {
         self.partitions
+    }
+
+    /// What records are written with, and read with.
+    #[must_use]
+    pub fn codec(&self) -> &Arc<Codec> {
+        self.schemas.codec()
     }
 
     /// How long records are kept that are not tables or rounds, in milliseconds; -1: for ever.
@@ -120,49 +139,61 @@ impl Blackboard {
         asked.map_err(sql("ask for the retention"))
     }
 
+    /// Topics that are not there, as an earlier release made the file: [`Blackboard::make`] adds
+    /// them.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub fn missing(&self) -> Result<Vec<Topic>, Error> {
+        let file = self.reader()?;
+        let mut missing = Vec::new();
+        for &topic in Topic::ALL {
+            if !has(&file, topic).map_err(sql("look for a topic"))? {
+                missing.push(topic);
+            }
+        }
+        Ok(missing)
+    }
+
     /// A connection that reads and writes.
     pub(super) fn writer(&self) -> Result<Connection, Error> {
-        connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        let file = open::writer(&self.path, false)?;
+        if self.told.is_some() {
+            // What is made up can be made up again.
+            let relaxed = file.pragma_update(None, "synchronous", "off");
+            relaxed.map_err(sql("relax the writing"))?;
+        }
+        Ok(file)
     }
 
-    /// A connection that only reads; to share the file's memory it has to be able to write there.
+    /// The same log, whose append times are told.
+    #[must_use]
+    pub fn told(&self, time: &Told) -> Self {
+        Self {
+            told: Some(time.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// The append time of what is written next, where it is told.
+    pub(super) fn time(&self) -> Option<i64> {
+        self.told.as_ref().map(|told| told.now().0)
+    }
+
+    /// A connection that only reads.
     pub(super) fn reader(&self) -> Result<Connection, Error> {
-        let file = self.writer()?;
-        let only = file.pragma_update(None, "query_only", true);
-        only.map_err(sql("open the file to be read"))?;
-        Ok(file)
+        Ok(self.reads()?.file)
     }
-}
 
-/// Wraps what SQLite says.
-pub(super) fn sql(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
-    move |source| Error::Log {
-        doing: format!("{doing} of the blackboard"),
-        source: Box::new(source),
+    /// The same, for whoever keeps it.
+    pub(super) fn reads(&self) -> Result<Reads, Error> {
+        Reads::open(&self.path)
     }
-}
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || -> rusqlite::Result<Connection> {
-        let file = Connection::open_with_flags(path, flags)?;
-        file.busy_timeout(PATIENCE)?;
-        // What is committed is on the disk.
-        file.pragma_update(None, "synchronous", "full")?;
-        file.set_prepared_statement_cache_capacity(64);
-        Ok(file)
-    };
-    open().map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => stranger(path),
-        _ => Error::Log {
-            doing: format!("open blackboard `{}`", path.display()),
-            source: Box::new(error),
-        },
-    })
-}
-
-fn stranger(path: &Path) -> Error {
-    Error::Unfit(format!("`{}` is no blackboard", path.display()))
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// Whether nothing was ever made in a file.
@@ -198,26 +229,52 @@ fn lay_out(file: &Connection, partitions: i32) -> rusqlite::Result<()> {
     file.pragma_update(None, "application_id", APPLICATION)?;
     file.pragma_update(None, "user_version", VERSION)?;
     file.execute_batch(include_str!("schema.sql"))?;
-    let partition = "INSERT INTO partitions (topic, partition) VALUES (?1, ?2)";
-    for topic in Topic::ALL {
-        file.execute("INSERT INTO topics VALUES (?1, -1)", [topic.name()])?;
-        let of_topic = if topic.is_table() { 1 } else { partitions };
-        for number in 0..of_topic {
-            file.execute(partition, params![topic.name(), number])?;
-        }
-        file.execute_batch(&view(*topic))?;
-    }
+    add_topics(file, partitions)?;
     for number in 0..partitions {
         file.execute("INSERT INTO owners (partition) VALUES (?1)", [number])?;
     }
     Ok(())
 }
 
+/// Adds the topics that are not there; whether that changed anything.
+fn add_topics(file: &Connection, partitions: i32) -> rusqlite::Result<bool> {
+    let partition = "INSERT INTO partitions (topic, partition) VALUES (?1, ?2)";
+    let mut added = false;
+    for &topic in Topic::ALL {
+        if has(file, topic)? {
+            continue;
+        }
+        let kept = if topic == Topic::Claims {
+            CLAIMS_KEPT.0
+        } else {
+            -1
+        };
+        file.execute(
+            "INSERT INTO topics VALUES (?1, ?2)",
+            params![topic.name(), kept],
+        )?;
+        let of_topic = if topic.is_table() { 1 } else { partitions };
+        for number in 0..of_topic {
+            file.execute(partition, params![topic.name(), number])?;
+        }
+        file.execute_batch(&view(topic))?;
+        added = true;
+    }
+    Ok(added)
+}
+
+/// Whether a topic is there: files that an earlier release made may be without some.
+pub(super) fn has(file: &Connection, topic: Topic) -> rusqlite::Result<bool> {
+    let asked = "SELECT 1 FROM topics WHERE topic = ?1";
+    file.prepare_cached(asked)?.exists([topic.name()])
+}
+
 /// Whether that was not how long records are kept already.
 fn set_retention(file: &Connection, retention_ms: i64) -> rusqlite::Result<bool> {
     let set = "UPDATE topics SET retention_ms = ?2 WHERE topic = ?1 AND retention_ms <> ?2";
     let mut changed = 0;
-    for topic in Topic::ALL.iter().filter(|topic| is_deleted(**topic)) {
+    let of_all = |topic: &&Topic| is_deleted(**topic) && **topic != Topic::Claims;
+    for topic in Topic::ALL.iter().filter(of_all) {
         changed += file.execute(set, params![topic.name(), retention_ms])?;
     }
     Ok(changed > 0)
@@ -276,9 +333,16 @@ pub(super) fn committed(
     found.optional()
 }
 
-/// Appends a record inside the caller's transaction.
-pub(super) fn append(file: &Connection, entry: &Entry<'_>) -> rusqlite::Result<()> {
+/// Appends a record inside the caller's transaction, now or when it is told to be.
+pub(super) fn append(
+    file: &Connection,
+    entry: &Entry<'_>,
+    told: Option<i64>,
+) -> rusqlite::Result<()> {
     let topic = entry.topic;
+    if let Some(time) = told {
+        return append_then(file, entry, time);
+    }
     let insert = format!(
         r#"INSERT INTO "{topic}" (partition, key, value, headers) VALUES (?1, ?2, ?3, ?4)"#
     );
@@ -290,6 +354,28 @@ pub(super) fn append(file: &Connection, entry: &Entry<'_>) -> rusqlite::Result<(
         headers(entry.headers)
     ])?;
     Ok(())
+}
+
+/// What an insert into a topic's view does, at another time than now.
+fn append_then(file: &Connection, entry: &Entry<'_>, time: i64) -> rusqlite::Result<()> {
+    let Entry {
+        topic, partition, ..
+    } = *entry;
+    let later = "UPDATE state SET time = max(time, ?1)";
+    file.prepare_cached(later)?.execute([time])?;
+    let insert = r#"INSERT INTO records (topic, partition, "offset", time, key, value, headers)
+        SELECT topic, partition, next, (SELECT time FROM state), ?3, ?4, ?5
+        FROM partitions WHERE topic = ?1 AND partition = ?2"#;
+    file.prepare_cached(insert)?.execute(params![
+        topic.name(),
+        partition,
+        entry.key,
+        entry.value,
+        headers(entry.headers)
+    ])?;
+    let next = "UPDATE partitions SET next = next + 1 WHERE topic = ?1 AND partition = ?2";
+    let mut next = file.prepare_cached(next)?;
+    next.execute(params![topic.name(), partition]).map(drop)
 }
 
 /// Headers as JSON; none if there are none.
@@ -339,6 +425,28 @@ mod tests {
         assert_eq!(made, Made::Altered);
         let error = Blackboard::make(&path, 4, -1).unwrap_err().to_string();
         assert!(error.contains("has 3 partitions"), "{error}");
+    }
+
+    #[test]
+    fn topics_that_an_earlier_release_did_not_know_are_added() {
+        let folder = tempfile::tempdir().unwrap();
+        let earlier = board(&folder);
+        let file = earlier.writer().unwrap();
+        file.execute_batch(
+            "DROP VIEW claims; DELETE FROM topics WHERE topic = 'claims';
+             DELETE FROM partitions WHERE topic = 'claims'",
+        )
+        .unwrap();
+        assert_eq!(earlier.missing().unwrap(), [Topic::Claims]);
+        let path = folder.path().join("log.db");
+        let (board, made) = Blackboard::make(&path, 3, -1).unwrap();
+        assert_eq!(made, Made::Added);
+        assert!(board.missing().unwrap().is_empty());
+        file.execute("INSERT INTO claims (partition, key) VALUES (2, 'k')", [])
+            .unwrap();
+        let kept = "SELECT retention_ms FROM topics WHERE topic = 'claims'";
+        let kept: i64 = file.query_row(kept, [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, CLAIMS_KEPT.0);
     }
 
     #[test]

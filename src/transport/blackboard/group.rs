@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use quorate_core::fault::{self, Fault};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::file::{NOW, all_or_nothing, sql};
+use super::file::{NOW, all_or_nothing};
+use super::open::sql;
 use crate::transport::Error;
 
-/// After how long without a sign an engine is taken for dead.
-const SESSION: Duration = Duration::from_secs(10);
-/// How often an engine gives a sign.
-const SIGN: Duration = Duration::from_secs(2);
+/// How often an engine gives a sign in the time after which it is taken for dead.
+const SIGNS: u32 = 5;
 /// How often to look whether partitions are to be shared anew.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -29,6 +28,8 @@ pub(super) struct Place {
     owned: Vec<i32>,
     /// Whether it was told to give that up.
     leaving: bool,
+    /// After how long without a sign it is taken for dead.
+    session: Duration,
     signed: Instant,
     looked: Option<Instant>,
     comes_back: bool,
@@ -42,16 +43,23 @@ pub(super) enum Change {
 }
 
 impl Place {
-    /// Takes a place under a name; whoever has it loses it.
-    pub(super) fn take(file: &mut Connection, name: &str, comes_back: bool) -> Result<Self, Error> {
+    /// Takes a place under a name; whoever has it loses it, as this one does without a sign for a
+    /// session.
+    pub(super) fn take(
+        file: &mut Connection,
+        name: &str,
+        comes_back: bool,
+        session: Duration,
+    ) -> Result<Self, Error> {
+        let millis = i64::try_from(session.as_millis()).unwrap_or(i64::MAX);
         let epoch = write(file, |file| {
             file.execute("UPDATE state SET epoch = epoch + 1", [])?;
             let epoch: i64 = file.query_row("SELECT epoch FROM state", [], |row| row.get(0))?;
             let member = format!(
-                "INSERT INTO members (name, epoch, seen) VALUES (?1, ?2, {NOW})
-                ON CONFLICT (name) DO UPDATE SET epoch = ?2, seen = {NOW}"
+                "INSERT INTO members (name, epoch, seen, session) VALUES (?1, ?2, {NOW}, ?3)
+                ON CONFLICT (name) DO UPDATE SET epoch = ?2, seen = {NOW}, session = ?3"
             );
-            file.execute(&member, params![name, epoch])?;
+            file.execute(&member, params![name, epoch, millis])?;
             file.execute("UPDATE owners SET member = NULL WHERE member = ?1", [name])?;
             Ok(epoch)
         })?;
@@ -60,6 +68,7 @@ impl Place {
             epoch,
             owned: Vec::new(),
             leaving: false,
+            session,
             signed: Instant::now(),
             looked: None,
             comes_back,
@@ -71,7 +80,7 @@ impl Place {
         if self.leaving || self.looked.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(None);
         }
-        if self.signed.elapsed() >= SIGN {
+        if self.signed.elapsed() >= self.session / SIGNS {
             self.sign(file)?;
         }
         self.looked = Some(Instant::now());
@@ -140,9 +149,9 @@ impl Place {
             )),
             Err(error) => sql("look who is there")(error),
             _ => Error::Unfit(format!(
-                "engine `{}` was not seen for {} s, and others have taken its partitions",
+                "engine `{}` was not seen for {} ms, and others have taken its partitions",
                 self.name,
-                SESSION.as_secs()
+                self.session.as_millis()
             )),
         }
     }
@@ -150,12 +159,12 @@ impl Place {
     /// Says that it is there, and takes those for dead that do not.
     fn sign(&mut self, file: &mut Connection) -> Result<(), Error> {
         let (name, epoch) = (&self.name, self.epoch);
-        let session = i64::try_from(SESSION.as_millis()).unwrap_or(i64::MAX);
         let there = write(file, |file| {
             let sign = format!("UPDATE members SET seen = {NOW} WHERE name = ?1 AND epoch = ?2");
             let there = file.execute(&sign, params![name, epoch])? > 0;
-            let dead = format!("DELETE FROM members WHERE seen < {NOW} - ?1");
-            file.execute(&dead, [session])?;
+            // Each by its own session, which may be another's configuration.
+            let dead = format!("DELETE FROM members WHERE seen < {NOW} - session");
+            file.execute(&dead, [])?;
             let free = "UPDATE owners SET member = NULL
                 WHERE member NOT IN (SELECT name FROM members)";
             file.execute(free, [])?;
@@ -230,6 +239,8 @@ mod tests {
     use super::super::Blackboard;
     use super::*;
 
+    const SESSION: Duration = Duration::from_secs(10);
+
     fn file(folder: &tempfile::TempDir) -> Connection {
         let path = folder.path().join("log.db");
         let (board, _) = Blackboard::make(&path, 5, -1).unwrap();
@@ -253,10 +264,10 @@ mod tests {
     fn a_partition_is_given_up_before_another_takes_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = file(&folder);
-        let mut one = Place::take(&mut file, "one", false).unwrap();
+        let mut one = Place::take(&mut file, "one", false, SESSION).unwrap();
         let all = Change::Assigned(vec![0, 1, 2, 3, 4]);
         assert_eq!(look(&mut one, &mut file), Some(all));
-        let mut two = Place::take(&mut file, "two", false).unwrap();
+        let mut two = Place::take(&mut file, "two", false, SESSION).unwrap();
         assert_eq!(look(&mut two, &mut file), None);
         assert_eq!(look(&mut one, &mut file), Some(Change::Revoked));
         assert_eq!(look(&mut two, &mut file), None);
@@ -272,9 +283,9 @@ mod tests {
     fn who_is_not_seen_for_a_session_loses_its_partitions_and_is_told_so() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = file(&folder);
-        let mut one = Place::take(&mut file, "one", false).unwrap();
+        let mut one = Place::take(&mut file, "one", false, SESSION).unwrap();
         look(&mut one, &mut file).unwrap();
-        let mut two = Place::take(&mut file, "two", false).unwrap();
+        let mut two = Place::take(&mut file, "two", false, SESSION).unwrap();
         file.execute("UPDATE members SET seen = 0 WHERE name = 'one'", [])
             .unwrap();
         two.sign(&mut file).unwrap();
@@ -287,12 +298,28 @@ mod tests {
     }
 
     #[test]
+    fn each_is_taken_for_dead_after_a_session_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = file(&folder);
+        Place::take(&mut file, "long", false, SESSION * 6).unwrap();
+        Place::take(&mut file, "short", false, SESSION / 2).unwrap();
+        let mut other = Place::take(&mut file, "other", false, SESSION).unwrap();
+        file.execute("UPDATE members SET seen = seen - 8000", [])
+            .unwrap();
+        other.sign(&mut file).unwrap();
+        let mut left = file.prepare("SELECT name FROM members ORDER BY 1").unwrap();
+        let left = left.query_map([], |row| row.get(0)).unwrap();
+        let left: Vec<String> = left.map(Result::unwrap).collect();
+        assert_eq!(left, ["long", "other"]);
+    }
+
+    #[test]
     fn who_comes_under_a_name_has_its_partitions_at_once_and_the_other_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = file(&folder);
-        let mut old = Place::take(&mut file, "one", true).unwrap();
+        let mut old = Place::take(&mut file, "one", true, SESSION).unwrap();
         look(&mut old, &mut file).unwrap();
-        let mut new = Place::take(&mut file, "one", true).unwrap();
+        let mut new = Place::take(&mut file, "one", true, SESSION).unwrap();
         assert!(look(&mut new, &mut file).is_some());
         let transaction = file.transaction().unwrap();
         assert!(!old.owns(&transaction, 0).unwrap() && new.owns(&transaction, 0).unwrap());

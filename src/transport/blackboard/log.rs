@@ -10,10 +10,12 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::clean::Broom;
 use super::feed::Feed;
-use super::file::{Blackboard, all_or_nothing, append, next, sql};
+use super::file::{Blackboard, all_or_nothing, append, next};
 use super::group::{Change, Place};
+use super::open::sql;
 use super::reader::Reader;
 use crate::engine::Record;
+use crate::transport::owned::Owned;
 use crate::transport::{
     Committed, Delivery, Entry, Error, Event, Log, Settings, Stored, positions,
 };
@@ -41,42 +43,8 @@ pub(super) struct Membership {
     swept: Instant,
 }
 
-/// A record to append, kept until then.
-#[derive(Debug)]
-struct Owned {
-    topic: Topic,
-    partition: i32,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(String, Vec<u8>)>,
-}
-
-impl Owned {
-    fn of(entry: &Entry<'_>) -> Self {
-        let header = |&(name, value): &(&str, &[u8])| (name.to_owned(), value.to_vec());
-        Self {
-            topic: entry.topic,
-            partition: entry.partition,
-            key: entry.key.map(<[u8]>::to_vec),
-            value: entry.value.map(<[u8]>::to_vec),
-            headers: entry.headers.iter().map(header).collect(),
-        }
-    }
-
-    fn append(&self, file: &Connection) -> rusqlite::Result<()> {
-        let headers = self.headers.iter();
-        let headers: Vec<_> = headers
-            .map(|(name, value)| (name.as_str(), value.as_slice()))
-            .collect();
-        let entry = Entry {
-            topic: self.topic,
-            partition: self.partition,
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            headers: &headers,
-        };
-        append(file, &entry)
-    }
+fn append_owned(file: &Connection, owned: &Owned, told: Option<i64>) -> rusqlite::Result<()> {
+    append(file, &owned.entry(&owned.headers()), told)
 }
 
 /// A record as it was read.
@@ -98,7 +66,7 @@ impl Membership {
     /// Takes a place among those that share the file.
     pub(super) fn join(board: &Blackboard, name: &str, settings: &Settings) -> Result<Self, Error> {
         let mut writes = board.writer()?;
-        let place = Place::take(&mut writes, name, settings.comes_back)?;
+        let place = Place::take(&mut writes, name, settings.comes_back, settings.session)?;
         Ok(Self {
             board: board.clone(),
             place,
@@ -115,7 +83,7 @@ impl Membership {
 
     /// Cleans a little now and then.
     fn sweep(&mut self) -> Result<(), Error> {
-        if self.swept.elapsed() < SWEEP {
+        if self.swept.elapsed() < SWEEP || self.board.told.is_some() {
             return Ok(());
         }
         self.swept = Instant::now();
@@ -133,8 +101,11 @@ impl Membership {
             return Ok(());
         }
         let posted = std::mem::take(&mut self.posted);
+        let told = self.board.time();
         let appended = all_or_nothing(&mut self.writes, |file| {
-            posted.iter().try_for_each(|owned| owned.append(file))
+            posted
+                .iter()
+                .try_for_each(|owned| append_owned(file, owned, told))
         });
         appended.map_err(sql("append to a topic"))
     }
@@ -165,7 +136,7 @@ impl Log for Membership {
         }
         let mut waited = Duration::ZERO;
         loop {
-            if let Some(stored) = self.feed.next(&self.reads)? {
+            if let Some(stored) = self.feed.next(&self.reads, &self.board.schemas)? {
                 return Ok(Event::Record(Delivered(stored)));
             }
             if waited >= patience {
@@ -214,6 +185,7 @@ impl Log for Membership {
     fn commit(&mut self, read: &BTreeMap<i32, Committed>) -> Result<(), Error> {
         self.flush()?;
         let put = std::mem::take(&mut self.put);
+        let told = self.board.time();
         let (place, ends) = (&self.place, &mut self.ends);
         let writes = &mut self.writes;
         let mut commit = || -> rusqlite::Result<bool> {
@@ -225,7 +197,7 @@ impl Log for Membership {
                 }
             }
             put.iter()
-                .try_for_each(|owned| owned.append(&transaction))?;
+                .try_for_each(|owned| append_owned(&transaction, owned, told))?;
             let mut position = transaction.prepare_cached(
                 "INSERT INTO positions (topic, partition, next, metadata) VALUES (?1, ?2, ?3, ?4)
                 ON CONFLICT (topic, partition) DO UPDATE SET next = ?3, metadata = ?4",

@@ -8,23 +8,31 @@ mod clean;
 mod edge;
 mod feed;
 mod file;
+mod fill;
 mod group;
+mod inspect;
 mod log;
+mod open;
 mod reader;
+mod rehearsal;
+mod schemas;
+mod shared;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use edge::Edge;
 pub use file::{Blackboard, Made};
+pub use inspect::{Engine, Inspected, Share};
 pub use reader::Reader;
+pub use rehearsal::{Told, rehearse};
+pub use schemas::record;
 
 use log::Membership;
 
 use super::processor::Processor;
 use super::{Error, Settings};
 use crate::telemetry::Vitals;
-use crate::wire::Codec;
 
 /// Runs a processor until `stop` is set; everything read by then is committed.
 ///
@@ -37,10 +45,9 @@ pub fn run(
     vitals: &Arc<Vitals>,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
-    let codec = codec();
     let processor = Processor {
         settings,
-        codec: &codec,
+        codec: board.schemas.codec(),
         partitions: board.partitions(),
         stop,
         vitals,
@@ -49,9 +56,4 @@ pub fn run(
         let name = format!("{}-{number}", settings.instance);
         Membership::join(board, &name, settings)
     })
-}
-
-/// What records on a blackboard are written with: there is no registry to ask for another.
-fn codec() -> Arc<Codec> {
-    Arc::new(Codec::single_object())
 }

@@ -1,7 +1,7 @@
 //! Reads the file: partitions from a place to an end, or on and on, and what was committed.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Ref, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,10 +12,13 @@ use quorate_core::topic::Topic;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::feed::Feed;
-use super::file::{Blackboard, committed, next, sql};
-use crate::engine::{CONTROL_HEADER, ORIGIN_HEADER};
-use crate::transport::{Committed, Error, INPUTS, Reading, Source, Start, Stored, positions};
-use crate::wire::check_traceparent;
+use super::file::{Blackboard, committed, next};
+use super::open::{Reads, sql};
+use super::schemas::Schemas;
+use crate::transport::unread::refused_for_schema;
+use crate::transport::{
+    Committed, Error, Header, INPUTS, Reading, Source, Start, Stored, positions,
+};
 
 /// Most records read at a time.
 const PAGE: usize = 256;
@@ -26,8 +29,11 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// Somebody who reads the file.
 pub struct Reader {
-    file: Connection,
+    board: Blackboard,
+    reads: RefCell<Reads>,
     feed: RefCell<Feed>,
+    /// What was refused for its schema, where that was looked up.
+    refused: RefCell<BTreeMap<(Topic, i32), BTreeSet<i64>>>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -43,9 +49,19 @@ impl Reader {
     /// [`Error::Log`].
     pub fn open(board: &Blackboard) -> Result<Self, Error> {
         Ok(Self {
-            file: board.reader()?,
+            board: board.clone(),
+            reads: RefCell::new(board.reads()?),
             feed: RefCell::default(),
+            refused: RefCell::default(),
         })
+    }
+
+    /// The file as it is now.
+    fn file(&self) -> Result<Ref<'_, Connection>, Error> {
+        if self.reads.borrow_mut().thaw(self.board.path())? {
+            self.feed.borrow_mut().look_again();
+        }
+        Ok(Ref::map(self.reads.borrow(), |reads| &reads.file))
     }
 
     /// A position as it was committed, with what goes with it.
@@ -54,13 +70,31 @@ impl Reader {
         topic: Topic,
         partition: i32,
     ) -> Result<Option<(i64, String)>, Error> {
-        committed(&self.file, topic, partition).map_err(sql("ask for positions"))
+        let file = self.file()?;
+        committed(&file, topic, partition).map_err(sql("ask for positions"))
+    }
+}
+
+impl Reader {
+    fn was_refused(&self, stored: &Stored) -> Result<bool, Error> {
+        let place = (stored.topic, stored.partition);
+        if !self.refused.borrow().contains_key(&place) {
+            // Nobody else refuses what lies before the committed position.
+            let (start, end) = self.ends(Topic::DeadLetters, stored.partition)?;
+            let codec = self.board.schemas.codec();
+            let found = refused_for_schema(self, codec, stored, start, end)?;
+            self.refused.borrow_mut().insert(place, found);
+        }
+        let refused = self.refused.borrow();
+        let offsets = refused.get(&place);
+        Ok(offsets.is_some_and(|offsets| offsets.contains(&stored.offset)))
     }
 }
 
 /// The records of a partition from an offset on, at most a page of them.
 pub(super) fn page(
     file: &Connection,
+    schemas: &Schemas,
     topic: Topic,
     partition: i32,
     from: i64,
@@ -83,26 +117,32 @@ pub(super) fn page(
         }
         Ok(page)
     };
-    read().map_err(sql("read records"))
+    let page = read().map_err(sql("read records"))?;
+    schemas.meet(file, page.iter().map(|(_, stored)| stored))?;
+    Ok(page)
 }
 
 fn stored(topic: Topic, partition: i32, row: &Row<'_>) -> rusqlite::Result<Stored> {
     let headers: Option<String> = row.get(5)?;
     let headers = headers.and_then(|text| serde_json::from_str(&text).ok());
     let headers: serde_json::Map<String, serde_json::Value> = headers.unwrap_or_default();
-    let traceparent = headers.get("traceparent").and_then(|text| text.as_str());
-    let sound = traceparent.filter(|text| check_traceparent(text).is_ok());
-    Ok(Stored {
+    let header = |(key, value): (String, serde_json::Value)| Header {
+        key,
+        value: value.as_str().map(|text| text.as_bytes().to_vec()),
+    };
+    let stored = Stored {
         topic,
         partition,
         offset: row.get(1)?,
         timestamp: Some(Timestamp(row.get(2)?)),
         key: row.get(3)?,
         value: row.get(4)?,
-        control: headers.contains_key(CONTROL_HEADER),
-        forwarded: headers.contains_key(ORIGIN_HEADER),
-        traceparent: sound.map(str::to_owned),
-    })
+        control: false,
+        forwarded: false,
+        traceparent: None,
+        headers: Vec::new(),
+    };
+    Ok(stored.with_headers(headers.into_iter().map(header).collect()))
 }
 
 /// A number that is another one whenever somebody else has changed the file.
@@ -116,10 +156,11 @@ pub(super) fn version(file: &Connection) -> Result<i64, Error> {
 impl Reading for Reader {
     fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
         let asking = || sql("ask for the ends");
-        let end = next(&self.file, topic, partition).map_err(asking())?;
+        let file = self.file()?;
+        let end = next(&file, topic, partition).map_err(asking())?;
         let first = r#"SELECT "offset" FROM records WHERE topic = ?1 AND partition = ?2
             ORDER BY "offset" LIMIT 1"#;
-        let mut first = self.file.prepare_cached(first).map_err(asking())?;
+        let mut first = file.prepare_cached(first).map_err(asking())?;
         let first = first.query_row(params![topic.name(), partition], |row| row.get(0));
         let first = first.optional().map_err(asking())?.unwrap_or(end);
         // What came since the end was asked for is not before it.
@@ -140,7 +181,7 @@ impl Reading for Reader {
     ) -> Result<(), Error> {
         let mut from = from;
         while from < end {
-            let page = page(&self.file, topic, partition, from)?;
+            let page = page(&*self.file()?, &self.board.schemas, topic, partition, from)?;
             let Some((_, last)) = page.last() else {
                 return Ok(());
             };
@@ -171,12 +212,14 @@ impl Reading for Reader {
     fn next(&self, timeout: Duration) -> Result<Option<Stored>, Error> {
         let until = (!timeout.is_zero()).then(|| Instant::now() + timeout);
         loop {
-            if let Some(stored) = self.feed.borrow_mut().next(&self.file)? {
+            let file = self.file()?;
+            if let Some(stored) = self.feed.borrow_mut().next(&file, &self.board.schemas)? {
                 return Ok(Some(stored));
             }
             if until.is_none_or(|until| Instant::now() >= until) {
                 return Ok(None);
             }
+            drop(file);
             thread::sleep(LOOK);
         }
     }
@@ -210,7 +253,12 @@ impl Source for Reader {
         partitions.iter().map(of).collect()
     }
 
+    /// One by a schema that is not of ours was read, or refused where nobody had recorded that yet.
     fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error> {
-        Ok(Some(stored))
+        if !stored.is_foreign() || !self.was_refused(&stored)? {
+            return Ok(Some(stored));
+        }
+        let value = None;
+        Ok(Some(Stored { value, ..stored }))
     }
 }

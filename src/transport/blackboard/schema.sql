@@ -51,11 +51,13 @@ CREATE TABLE positions (
   PRIMARY KEY (topic, partition)
 ) WITHOUT ROWID;
 
--- The engines that are there, when they were last seen, and which of them owns a partition.
+-- The engines that are there, when they were last seen, for how long each may go unseen (both in
+-- milliseconds), and which of them owns a partition.
 CREATE TABLE members (
   name TEXT PRIMARY KEY,
   epoch INTEGER NOT NULL,
-  seen INTEGER NOT NULL
+  seen INTEGER NOT NULL,
+  session INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE owners (
   partition INTEGER PRIMARY KEY,

@@ -209,6 +209,18 @@ impl Connection {
         self.pass_on(config, Side::Consumer)
     }
 
+    /// A consumer that shares a topic with others under a name, which is its group's.
+    pub(super) fn sharer(&self, name: &str) -> ClientConfig {
+        let mut config = self.reader(&format!("{}{name}", self.prefix));
+        config
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "range")
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "3000")
+            .set("max.poll.interval.ms", "60000");
+        self.pass_on(config, Side::Consumer)
+    }
+
     /// A producer whose records are there once, in order, on every replica in sync.
     pub(super) fn appender(&self) -> ClientConfig {
         let mut config = self.base(Side::Producer);

@@ -1,5 +1,6 @@
 //! Kafka from its edge: records appended outside transactions, and what is committed read.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quorate_core::topic::Topic;
@@ -7,20 +8,24 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::connection::PATIENCE;
+use super::shared::Sharing;
+use super::topics::present;
 use super::{Appended, Appender, Connection, Error, Reader, Schemas, partitions};
-use crate::transport::{Entry, Handle, Reading};
-use crate::wire::Codec;
+use crate::transport::together::Together;
+use crate::transport::{Entry, Handle, Reading, Shared};
+use crate::wire::{Codec, Kind};
 
-/// Most producers kept for the next record; more are made while more are needed at once.
-const IDLE_MAX: usize = 8;
+/// Producers, among which partitions are shared out: a leader that does not answer keeps no more
+/// than these waiting.
+const PRODUCERS: usize = 4;
 
 /// A cluster to whoever is no processor, with the schemas registered there.
 #[derive(Debug)]
 pub struct Edge {
     connection: Connection,
     codec: Arc<Codec>,
-    /// Producers that wait for something to append: to make one takes half a second.
-    idle: Mutex<Vec<Appender>>,
+    /// Kept once they are made, which takes half a second.
+    producers: [Together<Appender>; PRODUCERS],
     /// What the processors' group is asked by, once somebody wants to know.
     asks: Mutex<Option<Reader>>,
 }
@@ -35,9 +40,26 @@ impl Edge {
         Ok(Self {
             connection: connection.clone(),
             codec: Arc::clone(schemas.codec()),
-            idle: Mutex::default(),
+            producers: Default::default(),
             asks: Mutex::default(),
         })
+    }
+}
+
+impl Edge {
+    /// Where each of these came to lie, in their order: those of a partition lie in the order in
+    /// which one producer was given them.
+    fn in_order(&self, entries: &[Entry<'_>], appended: Vec<Appended>) -> Vec<Appended> {
+        let mut places: BTreeMap<(String, i32), BTreeMap<i64, Appended>> = BTreeMap::new();
+        for place in appended {
+            let of = (place.topic.clone(), place.partition);
+            places.entry(of).or_default().insert(place.offset, place);
+        }
+        let next = |entry: &Entry<'_>| {
+            let of = (self.connection.topic(entry.topic), entry.partition);
+            Some(places.get_mut(&of)?.pop_first()?.1)
+        };
+        entries.iter().filter_map(next).collect()
     }
 }
 
@@ -51,33 +73,50 @@ impl Handle for Edge {
     }
 
     fn append(&self, entries: &[Entry<'_>]) -> Result<Vec<Appended>, Error> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = idle().pop();
-        let appender = match waiting {
-            Some(appender) => appender,
-            None => Appender::open(&self.connection)?,
+        let partition = entries.first().map_or(0, |entry| entry.partition);
+        let at = usize::try_from(partition).unwrap_or_default() % PRODUCERS;
+        let Some(producer) = self.producers.get(at) else {
+            return Ok(Vec::new());
         };
-        for entry in entries {
-            let Entry {
-                topic,
-                partition,
-                key,
-                value,
-                headers,
-            } = *entry;
-            appender.append(topic, partition, key, value, headers)?;
-        }
+        let append = |appender: &mut Appender, entries: &[Entry<'_>]| {
+            for entry in entries {
+                let Entry {
+                    topic,
+                    partition,
+                    key,
+                    value,
+                    headers,
+                } = *entry;
+                appender.append(topic, partition, key, value, headers)?;
+            }
+            Ok(self.in_order(entries, appender.settle()?))
+        };
         // One that failed may still hold records, or what became of them: it is not used again.
-        let appended = appender.settle()?;
-        let mut idle = idle();
-        if idle.len() < IDLE_MAX {
-            idle.push(appender);
+        producer.append(entries, || Appender::open(&self.connection), append)
+    }
+
+    fn lacks(&self, topic: Topic) -> Result<Option<String>, Error> {
+        let name = self.connection.topic(topic);
+        let there = present(&self.connection.admin()?)?;
+        if !there.contains_key(&name) {
+            let mend = "run `quorate topics apply`";
+            return Ok(Some(format!("topic `{name}` is not there; {mend}")));
         }
-        Ok(appended)
+        let kind = Kind::of(topic);
+        let mend = "run `quorate schemas register`, and start this anew";
+        let what = || {
+            let subject = kind.subject(self.connection.prefix());
+            format!("the schema of `{subject}` is not registered; {mend}")
+        };
+        Ok((!self.codec.writes(kind)).then(what))
     }
 
     fn reader(&self) -> Result<Box<dyn Reading + Send>, Error> {
         Ok(Box::new(Reader::open(&self.connection)?))
+    }
+
+    fn share(&self, name: &str, topic: Topic) -> Result<Box<dyn Shared>, Error> {
+        Ok(Box::new(Sharing::join(&self.connection, name, topic)?))
     }
 
     /// It waits while a transaction holds the position.

@@ -74,6 +74,10 @@ async fn settings(
             settings.insert(entry.name, entry.value.unwrap_or_default());
         }
     }
+    // The client does not pass on that it was refused, but no broker is without settings.
+    if settings.is_empty() {
+        return Err("it does not tell them to this principal".to_owned());
+    }
     Ok(settings)
 }
 

@@ -25,6 +25,7 @@ mod refused;
 mod registry;
 mod schemas;
 mod settle;
+mod shared;
 mod source;
 mod topics;
 mod transaction;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use quorate_core::topic::Topic;
 use rdkafka::admin::{
@@ -13,9 +14,15 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use serde::Serialize;
+use tokio::time::sleep;
 
 use super::topics::{present, settings};
 use super::{Connection, Error, Layout};
+
+/// How long it may take until every broker knows what one was told.
+const KNOWN_WITHIN: Duration = Duration::from_secs(3);
+/// How often to look whether it does.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a topic needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -178,7 +185,53 @@ fn compare(
 }
 
 /// The settings of topics that are there, by their full names.
+///
+/// ORDER: nothing is compared with settings nobody told. The client does not pass on that a broker
+/// refused to, but no topic is without any; one that was just made may not be known everywhere yet.
 async fn describe(
+    admin: &AdminClient<DefaultClientContext>,
+    names: &[&String],
+) -> Result<BTreeMap<String, Found>, Error> {
+    let until = Instant::now() + KNOWN_WITHIN;
+    loop {
+        let found = ask(admin, names).await?;
+        let is_told = |name: &String| found.get(name).is_some_and(|found| !found.all.is_empty());
+        let Some(name) = names.iter().find(|name| !is_told(name)) else {
+            return Ok(found);
+        };
+        if Instant::now() > until {
+            let what = format!("no broker tells the settings of topic `{name}`");
+            let mend = "see that this principal may describe and alter them";
+            return Err(Error::Unfit(format!("{what}; {mend}")));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Waits until a topic has settings it was given: the client does not pass on that they were
+/// refused.
+pub(super) async fn until_set(
+    admin: &AdminClient<DefaultClientContext>,
+    name: &String,
+    settings: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    let until = Instant::now() + KNOWN_WITHIN;
+    loop {
+        let found = describe(admin, &[name]).await?;
+        let (_, step) = compare(settings.clone(), found.get(name));
+        if step == Step::Ok {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            let what = format!("topic `{name}` does not have the settings it was given: {step}");
+            let mend = "see that this principal may alter them";
+            return Err(Error::Unfit(format!("{what}; {mend}")));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn ask(
     admin: &AdminClient<DefaultClientContext>,
     names: &[&String],
 ) -> Result<BTreeMap<String, Found>, Error> {

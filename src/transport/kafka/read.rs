@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use super::connection::{PATIENCE, is_passing, note};
 use super::{Connection, Error};
 use crate::engine::{CONTROL_HEADER, Headers, ORIGIN_HEADER};
-use crate::transport::{Reading, Start, Stored};
+use crate::transport::{Header, Reading, Start, Stored};
 use crate::wire::check_traceparent;
 
 /// How long a single look for records takes.
@@ -23,19 +23,29 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Copies a record of ours out of the client; none if the topic is not one of ours.
 pub(super) fn copy(connection: &Connection, message: &BorrowedMessage<'_>) -> Option<Stored> {
-    let headers = headers(message);
-    Some(Stored {
+    let stored = Stored {
         topic: connection.named(message.topic())?,
         partition: message.partition(),
         offset: message.offset(),
         timestamp: append_time(message),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
-        control: headers.control,
-        forwarded: headers.forwarded,
-        traceparent: headers.traceparent.map(str::to_owned),
+        control: false,
+        forwarded: false,
+        traceparent: None,
+        headers: Vec::new(),
+    };
+    let header = |header: BorrowedHeader<'_>| Header {
+        key: header.key.to_owned(),
+        value: header.value.map(<[u8]>::to_vec),
+    };
+    Some(match message.headers() {
+        Some(headers) => stored.with_headers(headers.iter().map(header).collect()),
+        None => stored,
     })
 }
+
+type BorrowedHeader<'a> = rdkafka::message::Header<'a, &'a [u8]>;
 
 /// What a record's headers say to an engine.
 pub(super) fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Headers<'a> {

@@ -2,15 +2,13 @@
 //! or forgotten since.
 //!
 //! A record by a schema that only the registry vouches for was either read or refused. The
-//! partition's dead letters say which: its owner alone writes them, with the positions.
+//! partition's dead letters say which.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_core::ids::Timestamp;
-use quorate_core::records::DeadLetter;
-use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
@@ -19,6 +17,7 @@ use super::connection::PATIENCE;
 use super::lookup::Lookup;
 use super::{Connection, Error, Reader, Stored};
 use crate::transport::Reading as _;
+use crate::transport::unread::refused_for_schema;
 use crate::wire::Codec;
 
 /// How far leaders' clocks may be apart: a dead letter may seem that much older than its record.
@@ -83,26 +82,8 @@ impl Refused {
         let (start, end) = reader.far_ends(Topic::DeadLetters, first.partition)?;
         let since = first.timestamp.unwrap_or_default().0 - APART_MS;
         let from = self.place_of(&reader, first.partition, Timestamp(since.max(0)))?;
-        let mut refused = Offsets::new();
         let from = from.map_or(end, |from| from.max(start));
-        reader.read_to(Topic::DeadLetters, first.partition, from, end, |stored| {
-            let value = stored.value.as_deref().unwrap_or_default();
-            let decoded = self.codec.decode::<DeadLetter>(value);
-            let unread = |why| {
-                let at = format!(
-                    "dead letter at offset {}: it cannot be read: {why}",
-                    stored.offset
-                );
-                Error::halted(first.partition, at)
-            };
-            let (letter, _) = decoded.map_err(unread)?;
-            let reason = letter.reason == Reject::UnknownSchema.code();
-            if reason && letter.topic == first.topic.name() && letter.partition == first.partition {
-                refused.insert(letter.offset.0);
-            }
-            Ok(())
-        })?;
-        Ok(refused)
+        refused_for_schema(&reader, &self.codec, first, from, end)
     }
 
     /// The first dead letter appended at a time or later; none if there is none.

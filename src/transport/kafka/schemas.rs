@@ -1,7 +1,7 @@
 //! Which schema ids are ours: as `acp.schemas` has them, so that a registry that is down does not
 //! stop a start, and one that lost or re-issued its ids is noticed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_core::ids::Bytes;
@@ -9,7 +9,7 @@ use quorate_core::records::SchemaEntry;
 use quorate_core::topic::Topic;
 
 use super::{Appender, Connection, Error, Reader, Registry};
-use crate::wire::{Codec, Kind, schemas};
+use crate::wire::{Codec, Kind, built_in_ids, schemas};
 
 /// The schemas that were registered, and the codec for them.
 #[derive(Clone, Debug)]
@@ -33,11 +33,13 @@ impl Schemas {
     /// Reads `acp.schemas` to its end.
     ///
     /// # Errors
-    /// [`Error::Unfit`] if a kind's built-in schema was never registered; [`Error::Log`].
+    /// [`Error::Unfit`] if the built-in schema of a kind there must be was never registered;
+    /// [`Error::Log`].
     pub fn load(connection: &Connection) -> Result<Self, Error> {
         let entries = entries(connection)?;
-        let ids = ids(connection.prefix(), &entries);
-        if let Some(kind) = Kind::ALL.iter().find(|kind| !ids.contains_key(kind)) {
+        let ids = built_in_ids(connection.prefix(), &entries);
+        let lacks = |kind: &&Kind| !ids.contains_key(kind) && !kind.topic().is_optional();
+        if let Some(kind) = Kind::ALL.iter().find(lacks) {
             let subject = kind.subject(connection.prefix());
             let topic = connection.topic(Topic::Schemas);
             return Err(Error::Unfit(format!(
@@ -45,17 +47,7 @@ impl Schemas {
                  run `quorate schemas register`"
             )));
         }
-        let codec = Codec::confluent(ids);
-        for entry in &entries {
-            let subject = |kind: &&Kind| kind.subject(connection.prefix()) == entry.subject;
-            if let Some(kind) = Kind::ALL.iter().find(subject)
-                && let Err(error) = codec.learn(*kind, entry.schema_id, &entry.schema)
-            {
-                // A newer program's schema, perhaps: records of it are refused one by one.
-                let (subject, id) = (&entry.subject, entry.schema_id);
-                tracing::warn!(%subject, id, %error, "registered schema cannot be read");
-            }
-        }
+        let codec = Codec::recorded(connection.prefix(), &entries);
         Ok(Self {
             entries,
             codec: Arc::new(codec),
@@ -75,42 +67,20 @@ impl Schemas {
     }
 }
 
-/// The ids of the built-in schemas: an entry counts if subject and fingerprint both agree.
-fn ids(prefix: &str, entries: &[SchemaEntry]) -> BTreeMap<Kind, i32> {
-    let built_in = |kind: Kind| {
-        let subject = kind.subject(prefix);
-        let fingerprint = schemas::fingerprint(kind);
-        let ours =
-            |entry: &&SchemaEntry| entry.subject == subject && entry.fingerprint.0 == fingerprint;
-        let entry = entries.iter().rev().find(ours)?;
-        Some((kind, entry.schema_id))
-    };
-    Kind::ALL.iter().copied().filter_map(built_in).collect()
-}
-
-/// The table's records. They are read by the built-in schema whatever id they carry: the entry
-/// that vouches for that id is among them.
+/// The table's records.
 ///
 /// # Errors
 /// [`Error`] if the table cannot be read.
 pub fn entries(connection: &Connection) -> Result<Vec<SchemaEntry>, Error> {
     let reader = Reader::open(connection)?;
     let (start, end) = reader.ends(Topic::Schemas, 0)?;
-    let codec = Codec::single_object();
-    let mut learned = BTreeSet::new();
     let mut entries = Vec::new();
     reader.read_to(Topic::Schemas, 0, start, end, |stored| {
         let Some(value) = stored.value else {
             return Ok(());
         };
-        if let Some(id) = Codec::schema_id(&value)
-            && learned.insert(id)
-        {
-            let learn = codec.learn(Kind::SchemaEntry, id, Kind::SchemaEntry.schema());
-            learn.map_err(Error::codec("a schema entry"))?;
-        }
-        match codec.decode::<SchemaEntry>(&value) {
-            Ok((entry, _)) => entries.push(entry),
+        match Codec::schema_entry(&value) {
+            Ok(entry) => entries.push(entry),
             Err(error) => tracing::warn!(%error, offset = stored.offset, "not a schema entry"),
         }
         Ok(())

@@ -12,9 +12,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::connection::{LARGEST_RECORD, PATIENCE};
-use super::plan::{Planned, Step, plan, plan_one};
+use super::plan::{Planned, Step, plan, plan_one, until_set};
 use super::{Connection, Error};
-use crate::transport::TRUST_LAG;
+use crate::transport::{CLAIMS_KEPT, TRUST_LAG};
 
 /// How topics are laid out where nothing is fixed by the protocol.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,7 @@ pub(super) fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, 
     settings.insert("max.message.bytes", bytes.to_string());
     let policy = match topic {
         Topic::Rounds | Topic::Trust => "compact",
+        Topic::Claims => "compact,delete",
         _ => "delete",
     };
     settings.insert("cleanup.policy", policy.to_owned());
@@ -82,6 +83,11 @@ pub(super) fn settings(topic: Topic, layout: &Layout) -> BTreeMap<&'static str, 
         }
         Topic::Trust => {
             settings.insert("min.compaction.lag.ms", TRUST_LAG.0.to_string());
+        }
+        Topic::Claims => {
+            settings.insert("min.compaction.lag.ms", CLAIMS_KEPT.0.to_string());
+            settings.insert("retention.ms", (2 * CLAIMS_KEPT.0).to_string());
+            settings.insert("segment.ms", CLAIMS_KEPT.0.to_string());
         }
         Topic::Agents | Topic::Policies | Topic::Schemas => {
             settings.insert("retention.ms", "-1".to_owned());
@@ -187,7 +193,7 @@ async fn create(
 async fn alter(
     admin: &AdminClient<DefaultClientContext>,
     planned: &Planned,
-    name: &str,
+    name: &String,
 ) -> Result<Change, Error> {
     let Step::Set(differ) = &planned.step else {
         return Ok(Change::Unchanged);
@@ -200,6 +206,7 @@ async fn alter(
     for result in results.map_err(doing())? {
         result.map_err(|(_, code)| doing()(KafkaError::AdminOp(code)))?;
     }
+    until_set(admin, name, &planned.settings).await?;
     Ok(Change::Altered(
         differ.iter().map(|setting| setting.key.clone()).collect(),
     ))
@@ -208,14 +215,17 @@ async fn alter(
 /// The number of partitions of the topics routed by proposal.
 ///
 /// # Errors
-/// [`Error::Unfit`] if a topic is missing or they do not agree; [`Error::Log`] if no broker
-/// answers.
+/// [`Error::Unfit`] if a topic is missing that there must be, or they do not agree; [`Error::Log`]
+/// if no broker answers.
 pub fn partitions(connection: &Connection) -> Result<i32, Error> {
     let present = present(&connection.admin()?)?;
     let mut agreed = None;
     for &topic in Topic::ALL {
         let name = connection.topic(topic);
         let Some(&count) = present.get(&name) else {
+            if topic.is_optional() {
+                continue;
+            }
             let remedy = "run `quorate topics apply`";
             return Err(Error::Unfit(format!(
                 "topic `{name}` is not there; {remedy}"
@@ -268,16 +278,19 @@ mod tests {
     }
 
     #[test]
-    fn only_rounds_and_trust_are_compacted_and_nothing_else_is_forgotten() {
+    fn only_rounds_and_trust_are_compacted_and_nothing_but_claims_is_forgotten() {
         for &topic in Topic::ALL {
             let settings = settings(topic, &LAYOUT);
-            let compacted = matches!(topic, Topic::Rounds | Topic::Trust);
-            assert_eq!(
-                settings["cleanup.policy"] == "compact",
-                compacted,
-                "{topic}"
-            );
-            assert_eq!(settings.contains_key("retention.ms"), !compacted, "{topic}");
+            let policy = match topic {
+                Topic::Rounds | Topic::Trust => "compact",
+                Topic::Claims => "compact,delete",
+                _ => "delete",
+            };
+            assert_eq!(settings["cleanup.policy"], policy, "{topic}");
+            let kept = settings.get("retention.ms").map(String::as_str);
+            let is_kept = kept.is_none_or(|kept| kept == "-1");
+            assert_eq!(is_kept, topic != Topic::Claims, "{topic}");
+            assert_eq!(kept.is_none(), policy == "compact", "{topic}");
         }
     }
 }

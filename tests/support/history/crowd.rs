@@ -61,10 +61,8 @@ impl History {
         self.operator.settle().unwrap();
     }
 
-    fn write<T: Record + Serialize>(&self, topic: Topic, key: &str, record: &T) {
+    fn write<T: Record + Serialize>(&mut self, topic: Topic, key: &str, record: &T) {
         let (key, value) = (Some(key.as_bytes()), self.codec.encode(record).unwrap());
-        self.operator
-            .append(topic, 0, key, Some(&value), &[])
-            .unwrap();
+        self.operator.append(topic, 0, key, Some(&value), &[]);
     }
 }

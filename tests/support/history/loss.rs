@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use quorate::transport::kafka::Reader;
 use quorate::wire::partition_of;
 use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
@@ -12,6 +11,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::{History, Plain};
 use crate::support::oracle::Log;
+use crate::support::place::Place;
 use crate::support::{House, Processor, until};
 
 /// Rounds on each partition that loses responses, before they are gone and after.
@@ -24,7 +24,7 @@ const LOSES: [i32; 2] = [0, 1];
 impl History {
     /// Begins with rounds some of whose responses are gone when the processor comes (back).
     pub(crate) fn begun_with_loss(mut self, house: &House, run: impl Fn() -> Processor) -> Self {
-        let log = Log::at(house.connection(), self.partitions);
+        let log = Log::at(house.place(), self.partitions);
         let processor = run();
         let now = super::now();
         let mut open = self.rounds_at(LOSES[0], now);
@@ -70,18 +70,31 @@ impl History {
 }
 
 /// Deletes the first half of a partition's responses.
+fn forget_half(house: &House, partition: i32) {
+    let reader = house.place().reader();
+    let (_, end) = reader.ends(Topic::Responses, partition).unwrap();
+    match house.place() {
+        Place::Kafka(_) => forget_on_kafka(house, partition, end / 2),
+        Place::Blackboard(_) => {
+            let file = rusqlite::Connection::open(house.file()).unwrap();
+            let old = r#"DELETE FROM records
+                WHERE topic = 'responses' AND partition = ?1 AND "offset" < ?2"#;
+            file.execute(old, (partition, end / 2)).unwrap();
+        }
+    }
+    let (start, _) = reader.ends(Topic::Responses, partition).unwrap();
+    assert_eq!(start, end / 2);
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "an operator's tools are not of our making"
 )]
-fn forget_half(house: &House, partition: i32) {
-    let connection = house.connection();
-    let reader = Reader::open(&connection).unwrap();
-    let (_, end) = reader.ends(Topic::Responses, partition).unwrap();
+fn forget_on_kafka(house: &House, partition: i32, before: i64) {
+    let name = house.connection().topic(Topic::Responses);
     let mut below = TopicPartitionList::new();
-    let name = connection.topic(Topic::Responses);
     below
-        .add_partition_offset(&name, partition, Offset::Offset(end / 2))
+        .add_partition_offset(&name, partition, Offset::Offset(before))
         .unwrap();
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", house.bootstrap());
@@ -93,6 +106,4 @@ fn forget_half(house: &House, partition: i32) {
     runtime
         .block_on(admin.delete_records(&below, &options))
         .unwrap();
-    let (start, _) = reader.ends(Topic::Responses, partition).unwrap();
-    assert_eq!(start, end / 2);
 }

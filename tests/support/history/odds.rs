@@ -1,5 +1,6 @@
 //! What should not be there: records of nothing, values of nothing, schemas nobody registered.
 
+use quorate::wire::unframed;
 use quorate_core::ids::{Digest, Timestamp};
 use quorate_core::records::{DecisionVerdict, ResultKind};
 use quorate_core::topic::Topic;
@@ -73,12 +74,12 @@ impl History {
 
     /// A record that names a schema the registry never had, or has for something else.
     pub(super) fn misnamed(&mut self, at: i64, topic: Topic, key: &str, value: &[u8]) {
-        let id = if self.random.percent(50) {
+        let id = if self.schemas.is_empty() || self.random.percent(50) {
             i32::try_from(NEVER_ISSUED + self.random.within(0..1_000)).unwrap()
         } else {
             *self.random.one_of(&self.schemas)
         };
-        let datum = &value[5..];
+        let datum = unframed(value).unwrap();
         let framed = [&[0], &id.to_be_bytes()[..], datum].concat();
         self.value(at, topic, key, framed);
     }
