@@ -6,6 +6,7 @@ pub mod config;
 pub mod console;
 pub mod engine;
 pub mod gateway;
+pub mod history;
 pub mod store;
 pub mod telemetry;
 pub mod transport;

@@ -18,6 +18,7 @@ mod faults;
 mod foreign;
 mod golden;
 mod health;
+mod history;
 mod http;
 mod kafka;
 mod limits;

@@ -11,6 +11,9 @@ mod decide;
 mod dev;
 mod doctor;
 mod explain;
+mod export;
+mod history;
+mod import;
 mod in_force;
 pub mod lint;
 mod offsets;
@@ -123,6 +126,10 @@ enum Verb {
     Show(show::Show),
     /// Say in words what a round came to, and where on the log that was decided
     Explain(explain::Explain),
+    /// Write the log, or a part of it, to one file
+    Export(export::Export),
+    /// Put an exported history on a blackboard in which nothing ever was
+    Import(import::Import),
     /// Save or restore how far the processors' group has read
     #[command(subcommand)]
     Offsets(offsets::Offsets),
@@ -178,6 +185,8 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Watch(verb) => return verb.call(&config),
         Verb::Show(verb) => verb.call(&config)?,
         Verb::Explain(verb) => verb.call(&config)?,
+        Verb::Export(verb) => verb.call(&config)?,
+        Verb::Import(verb) => verb.call(&config)?,
         Verb::Offsets(verb) => verb.call(&config)?,
         Verb::DeadLetters(verb) => verb.call(&config)?,
     }

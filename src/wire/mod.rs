@@ -11,6 +11,7 @@ mod error;
 #[cfg(test)]
 mod evolution;
 pub mod files;
+pub mod history;
 #[cfg(test)]
 mod hostile;
 pub mod json;

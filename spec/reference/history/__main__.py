@@ -1,4 +1,7 @@
-"""Recomputes a history: `python3 -m reference.history BOOTSTRAP PREFIX [QUIET [REMEMBERED]]`.
+"""Recomputes a history: `python3 -m reference.history BOOTSTRAP PREFIX [QUIET [REMEMBERED]]`, or
+of a blackboard `python3 -m reference.history --blackboard FILE [QUIET [REMEMBERED]]`, or of an
+exported file `python3 -m reference.history --export FILE [0 [REMEMBERED]]`, which needs nothing but
+that file and this folder.
 
 Waits first until nothing has been appended for QUIET seconds (default 0: it does not wait). Says
 what was verified, counted, and what is broken; exits 1 if anything is. REMEMBERED is for how many
@@ -16,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from ..afterwards import Afterwards
 from .audit import TrustAudit, audited
-from .topics import opened
+from .source import opened
 
 PATIENCE = 600
 SHOWN = 8
@@ -24,10 +27,11 @@ SHOWN = 8
 
 def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
     """Audits every partition, then trust; the exit code."""
-    topics = opened(bootstrap, prefix)
+    place = (bootstrap, prefix)
+    topics = opened(*place)
     topics.quiet(float(quiet), PATIENCE)
     partitions = topics.partitions()
-    jobs = [(bootstrap, prefix, p, partitions, int(remembered)) for p in range(partitions)]
+    jobs = [(place, p, partitions, int(remembered)) for p in range(partitions)]
     # A Kafka client does not survive a fork.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(mp_context=fresh) as pool:

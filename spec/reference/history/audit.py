@@ -8,7 +8,8 @@ from ..avro import decode, to_json
 from ..log import Record
 from ..rounds import Partition
 from .replay import INPUTS, Replay, tables_of
-from .topics import TABLES, opened
+from .source import opened
+from .stored import TABLES
 
 OUTPUTS = ["rounds", "outcomes", "escalations", "dead-letters"]
 DECIDED = ["final", "decision", "decision_digest"]
@@ -222,8 +223,8 @@ class Audit:
 
 def audited(job):
     """The findings of one partition, in a process of its own."""
-    bootstrap, prefix, partition, partitions, remembered = job
-    return Audit(opened(bootstrap, prefix), partition, partitions, remembered).run()
+    place, partition, partitions, remembered = job
+    return Audit(opened(*place), partition, partitions, remembered).run()
 
 
 class TrustAudit:

@@ -1,47 +1,9 @@
 """The records of a prefix's topics as a reader of committed records gets them."""
 
-import struct
-import time
-from dataclasses import dataclass
-
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from .. import avro
-from ..log import SCHEMA
-from ..vectors import REPOSITORY
-
-KIND = SCHEMA | {
-    "schemas": "SchemaEntry",
-    "rounds": "Round",
-    "outcomes": "Outcome",
-    "escalations": "DecisionPackage",
-    "dead-letters": "DeadLetter",
-}
-TABLES = ["agents", "policies", "schemas", "trust"]
-KEYED = [topic for topic in KIND if topic not in TABLES]
-
-
-@dataclass(slots=True)
-class Stored:
-    """One record as it lay."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None  # in single-object framing
-    headers: dict
-    raw: bytes | None  # the value as it lay
-
-    def control(self):
-        return "acp-control" in self.headers
-
-    def origin(self):
-        """`partition:offset` of where a forwarded record lay; None if it was not forwarded."""
-        origin = self.headers.get("acp-origin")
-        return origin and origin.decode()
+from .stored import KEYED, TABLES, Registered, Stored, until_quiet
 
 
 class Topics:
@@ -49,7 +11,7 @@ class Topics:
 
     def __init__(self, bootstrap, prefix, schemas):
         self.bootstrap, self.prefix, self.schemas = bootstrap, prefix, schemas
-        self.ids = {}
+        self.registered = Registered(prefix, schemas)
 
     def partitions(self):
         """How many partitions the round-keyed topics have."""
@@ -89,28 +51,13 @@ class Topics:
         headers = dict(message.headers() or [])
         value = raw = message.value()
         if value is not None:
-            kind = "Control" if "acp-control" in headers else KIND[place[0]]
-            value = self.framed(kind, place[0], value)
+            value = self.registered.framed("acp-control" in headers, place[0], value)
         return Stored(*place, message.offset(), when, message.key(), value, headers, raw)
 
-    def framed(self, kind, topic, value):
-        """A value in single-object framing, if the registry's id in it is one of ours."""
-        subject = self.prefix + topic + ("-acp.v1.Control" if kind == "Control" else "-value")
-        if value[:1] != b"\0" or value[1:5] not in self.ids.get(subject, ()):
-            return value
-        return self.schemas[kind].frame(value[5:])
-
     def learn(self):
-        """Learns which ids are ours: those whose subject and fingerprint both agree."""
+        """Learns which ids are ours."""
         for stored in self.read([("schemas", 0)])["schemas", 0]:
-            entry = self.schemas["SchemaEntry"].decode(stored.value[5:])
-            topic = entry["subject"].removeprefix(self.prefix)
-            control = topic == "responses-acp.v1.Control"
-            kind = "Control" if control else KIND.get(topic.removesuffix("-value"))
-            ours = kind and struct.pack("<Q", self.schemas[kind].fingerprint)
-            if entry["fingerprint"] == ours:
-                name = struct.pack(">i", entry["schema_id"])
-                self.ids.setdefault(entry["subject"], set()).add(name)
+            self.registered.learn(stored)
 
     def quiet(self, seconds, patience):
         """Waits until nothing was appended to any of the topics for so many seconds."""
@@ -118,20 +65,9 @@ class Topics:
         places = [(topic, 0) for topic in TABLES]
         places += [(topic, p) for topic in KEYED for p in range(self.partitions())]
         asked = {TopicPartition(self.prefix + t, p): OffsetSpec.latest() for t, p in places}
-        ends, since = None, time.monotonic()
-        until = since + patience
-        while time.monotonic() < min(until, since + seconds):
+
+        def ends():
             answers = admin.list_offsets(asked, request_timeout=30)
-            now = {(at.topic, at.partition): a.result().offset for at, a in answers.items()}
-            if now != ends:
-                ends, since = now, time.monotonic()
-            time.sleep(0.2)
-        if time.monotonic() >= until:
-            raise TimeoutError(f"records kept coming for {patience} s")
+            return {(at.topic, at.partition): a.result().offset for at, a in answers.items()}
 
-
-def opened(bootstrap, prefix):
-    """The topics of a prefix, with the ids of its registry."""
-    topics = Topics(bootstrap, prefix, avro.load(REPOSITORY / "schemas"))
-    topics.learn()
-    return topics
+        until_quiet(ends, seconds, patience)

@@ -1,0 +1,138 @@
+//! A history in a file.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use quorate_core::ids::Bytes;
+use quorate_core::topic::Topic;
+
+use super::{About, Error, History, Range};
+use crate::transport::{Header, Stored};
+use crate::wire::history::{self as wire, FileError};
+
+/// Bytes read at a time.
+const BUFFER: usize = 1024 * 1024;
+
+/// A history in a file.
+#[derive(Debug)]
+pub struct File {
+    path: String,
+    reader: wire::Reader<BufReader<std::fs::File>>,
+    about: About,
+}
+
+impl File {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::File`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let named = path.display().to_string();
+        let file = std::fs::File::open(path).map_err(|source| Error::Disk {
+            doing: "open",
+            path: named.clone(),
+            source,
+        })?;
+        let unfit = |source| Error::File {
+            path: named.clone(),
+            source,
+        };
+        let reader = wire::Reader::begin(BufReader::with_capacity(BUFFER, file)).map_err(unfit)?;
+        let history = reader.history();
+        let about = About {
+            partitions: history.partitions,
+            prefix: history.prefix.clone(),
+            read_at: history.exported_at,
+            range: Range {
+                from: history.from,
+                to: history.to,
+            },
+            parts: history.parts.clone(),
+        };
+        if !(1..=i32::from(i16::MAX)).contains(&about.partitions) {
+            let why = format!("it has {} partitions", about.partitions);
+            return Err(unfit(FileError::Altered(why)));
+        }
+        Ok(Self {
+            path: named,
+            reader,
+            about,
+        })
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub const fn history(&self) -> &wire::History {
+        self.reader.history()
+    }
+}
+
+impl History for File {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn each(&mut self, each: &mut dyn FnMut(Stored) -> Result<(), Error>) -> Result<(), Error> {
+        let Self {
+            path,
+            reader,
+            about,
+        } = self;
+        let unfit = |source| Error::File {
+            path: path.clone(),
+            source,
+        };
+        while let Some(entry) = reader.entry().map_err(unfit)? {
+            let stored = stored(entry, about.partitions).map_err(unfit)?;
+            each(stored)?;
+        }
+        Ok(())
+    }
+}
+
+/// A record of the log as a file has it.
+fn stored(entry: wire::Entry, partitions: i32) -> Result<Stored, FileError> {
+    let unknown = || FileError::Altered(format!("it has a record of `{}`", entry.topic));
+    let topic = Topic::named(&entry.topic).ok_or_else(unknown)?;
+    let partitions = if topic.is_table() { 1 } else { partitions };
+    if !(0..partitions).contains(&entry.partition) || entry.offset < 0 {
+        return Err(unknown());
+    }
+    let header = |header: wire::Header| Header {
+        key: header.key,
+        value: header.value.map(|value| value.0),
+    };
+    let stored = Stored {
+        topic,
+        partition: entry.partition,
+        offset: entry.offset,
+        timestamp: entry.timestamp,
+        key: entry.key.map(|key| key.0),
+        value: entry.value.map(|value| value.0),
+        control: false,
+        forwarded: false,
+        traceparent: None,
+        headers: Vec::new(),
+    };
+    if entry.headers.is_empty() {
+        return Ok(stored);
+    }
+    Ok(stored.with_headers(entry.headers.into_iter().map(header).collect()))
+}
+
+/// A record of the log as a file takes it.
+pub(super) fn entry(stored: Stored) -> wire::Entry {
+    let header = |header: Header| wire::Header {
+        key: header.key,
+        value: header.value.map(Bytes),
+    };
+    wire::Entry {
+        topic: stored.topic.name().to_owned(),
+        partition: stored.partition,
+        offset: stored.offset,
+        timestamp: stored.timestamp,
+        key: stored.key.map(Bytes),
+        value: stored.value.map(Bytes),
+        headers: stored.headers.into_iter().map(header).collect(),
+    }
+}
