@@ -10,6 +10,7 @@ mod dead_letters;
 mod decide;
 mod dev;
 mod doctor;
+mod evaluate;
 mod explain;
 mod export;
 mod history;
@@ -19,7 +20,9 @@ pub mod lint;
 mod offsets;
 mod on_log;
 mod policies;
+mod progress;
 mod propose;
+mod recorded;
 mod report;
 pub mod resolve;
 mod respond;
@@ -27,8 +30,10 @@ mod run;
 mod schemas;
 mod serve;
 mod show;
+mod simulate;
 mod suspend;
 mod topics;
+mod tune;
 mod watch;
 
 use std::io::{self, Read as _, Write as _};
@@ -118,6 +123,11 @@ enum Verb {
     Report(report::Report),
     /// Decide a case from a file, and say why; nothing else is read or written
     Resolve(resolve::Resolve),
+    /// Say how good decisions would have been on votes whose truth is known
+    Evaluate(evaluate::Evaluate),
+    /// Draw panels that vote, to try policies on, and attack a house that never was
+    #[command(subcommand)]
+    Simulate(simulate::Simulate),
     /// Say what ails the brokers, the topics, the registry or the tables, and how to mend it
     Doctor(doctor::Doctor),
     /// Show outcomes, escalations, dead letters and trust as they come
@@ -181,6 +191,8 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Decide(verb) => verb.call(&config)?,
         Verb::Report(verb) => verb.call(&config)?,
         Verb::Resolve(verb) => verb.call()?,
+        Verb::Evaluate(verb) => verb.call(&config)?,
+        Verb::Simulate(verb) => verb.call()?,
         Verb::Doctor(verb) => return verb.call(&config),
         Verb::Watch(verb) => return verb.call(&config),
         Verb::Show(verb) => verb.call(&config)?,

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::client::{self, Client};
 use super::lint::Lint;
+use super::tune::Tune;
 use super::{Output, in_force};
 use crate::config::Config;
 use crate::wire::{files, seal_policy};
@@ -35,6 +36,8 @@ pub(super) enum Policies {
     },
     /// Say what the policies of a file can and cannot reach, without a broker
     Lint(Lint),
+    /// Say which margin keeps to a wanted error, or to what people can look at, by a history
+    Tune(Tune),
 }
 
 impl Policies {
@@ -46,6 +49,7 @@ impl Policies {
                 Ok(ExitCode::SUCCESS)
             }
             Self::Lint(verb) => verb.call(),
+            Self::Tune(verb) => verb.call(config),
         }
     }
 }
