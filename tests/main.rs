@@ -47,4 +47,5 @@ mod support;
 mod tidy;
 mod traceability;
 mod vectors;
+mod verify;
 mod webhooks;

@@ -23,6 +23,7 @@ mod policies;
 mod progress;
 mod propose;
 mod recorded;
+mod replay;
 mod report;
 pub mod resolve;
 mod respond;
@@ -34,6 +35,7 @@ mod simulate;
 mod suspend;
 mod topics;
 mod tune;
+mod verify;
 mod watch;
 
 use std::io::{self, Read as _, Write as _};
@@ -140,6 +142,10 @@ enum Verb {
     Export(export::Export),
     /// Put an exported history on a blackboard in which nothing ever was
     Import(import::Import),
+    /// Recompute what was decided, and say what does not follow
+    Verify(verify::Verify),
+    /// Go through recorded rounds under other rules, and say which come out otherwise
+    Replay(replay::Replay),
     /// Save or restore how far the processors' group has read
     #[command(subcommand)]
     Offsets(offsets::Offsets),
@@ -199,6 +205,8 @@ fn call(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Explain(verb) => verb.call(&config)?,
         Verb::Export(verb) => verb.call(&config)?,
         Verb::Import(verb) => verb.call(&config)?,
+        Verb::Verify(verb) => return verb.call(&config),
+        Verb::Replay(verb) => verb.call(&config)?,
         Verb::Offsets(verb) => verb.call(&config)?,
         Verb::DeadLetters(verb) => verb.call(&config)?,
     }

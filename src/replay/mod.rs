@@ -1,0 +1,426 @@
+//! Recorded rounds under other rules: another policy file, another electorate, another half-life.
+//! Nothing is touched.
+//!
+//! The one engine goes through what lay there again, with other tables. What a processor had read
+//! when it opened a round stays what it was; what humans said to a package they say to the one
+//! they would have seen; what is not on record (what they would have said to others) nobody knows.
+
+mod rules;
+mod told;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorate_core::ids::{AgentId, Digest, Offset, ProposalId, Timestamp};
+use quorate_core::records::{
+    DeadLetter, Decision, DecisionPackage, Outcome, Reason, Result as Reported, ResultKind, Round,
+    Status, TrustScore, TrustUpdate,
+};
+use quorate_core::topic::Topic;
+use serde::de::DeserializeOwned;
+
+use crate::engine::{Config, Output, Tables};
+use crate::history::{About, Choice, Course, Error, History, Made, Recorded};
+use crate::transport::Stored;
+use crate::wire::{Codec, Record};
+pub use rules::{HalfLife, Rules};
+pub use told::{Change, Count, Moved, Replayed};
+
+/// Goes through a history under other rules.
+///
+/// # Errors
+/// What keeps it from being read, or from being gone through.
+pub fn replay(
+    history: &mut dyn History,
+    rules: &Rules,
+    shown: &mut dyn FnMut(i64),
+) -> Result<Replayed, Error> {
+    let mut replay = Replay::new(history.about().clone(), rules);
+    let mut records = 0;
+    history.each(&mut |stored| {
+        records += 1;
+        shown(records);
+        replay.take(stored)
+    })?;
+    replay.finish()
+}
+
+/// What was recorded of a round.
+#[derive(Clone, Debug, Default)]
+struct Was {
+    first: Option<(Status, Reason)>,
+    package: Option<Digest>,
+    result: Option<ResultKind>,
+}
+
+/// What becomes of it now.
+#[derive(Clone, Debug, Default)]
+struct Is {
+    first: Option<(Status, Reason)>,
+    package: Option<Digest>,
+    /// Whether it is opened.
+    is_opened: bool,
+    /// Why its proposal is refused.
+    refused: Option<String>,
+}
+
+struct Replay<'a> {
+    rules: &'a Rules,
+    about: About,
+    recorded: Recorded,
+    codec: Option<Arc<Codec>>,
+    /// What the replayed rounds' lessons are written with.
+    own: Codec,
+    tables: Tables,
+    courses: BTreeMap<i32, Course>,
+    was: BTreeMap<ProposalId, Was>,
+    is: BTreeMap<ProposalId, Is>,
+    /// The last score of every agent as it was recorded, and as it is now.
+    scores: BTreeMap<(String, AgentId), (Option<TrustScore>, Option<TrustScore>)>,
+    /// Where lessons were recorded: the time, and the offset.
+    taught: BTreeMap<(String, ProposalId, Offset), (Timestamp, i64)>,
+    /// The stream time of each partition of lessons that were recorded.
+    taught_at: BTreeMap<i32, Timestamp>,
+    /// Lessons to be folded once all are known, in the order in which they were recorded.
+    waiting: Vec<((Timestamp, i64), TrustUpdate)>,
+    /// Where the next lesson of a partition lies.
+    lessons: BTreeMap<i32, i64>,
+    /// Where the last replayed score lies.
+    trust: Offset,
+    responses: u64,
+}
+
+impl<'a> Replay<'a> {
+    fn new(about: About, rules: &'a Rules) -> Self {
+        Self {
+            rules,
+            about,
+            recorded: Recorded::default(),
+            codec: None,
+            own: Codec::single_object(),
+            tables: Tables::default(),
+            courses: BTreeMap::new(),
+            was: BTreeMap::new(),
+            is: BTreeMap::new(),
+            scores: BTreeMap::new(),
+            taught: BTreeMap::new(),
+            waiting: Vec::new(),
+            taught_at: BTreeMap::new(),
+            lessons: BTreeMap::new(),
+            trust: Offset::NONE,
+            responses: 0,
+        }
+    }
+
+    fn codec(&mut self) -> Arc<Codec> {
+        let (recorded, prefix) = (&self.recorded, &self.about.prefix);
+        let made = self.codec.get_or_insert_with(|| recorded.codec(prefix));
+        Arc::clone(made)
+    }
+
+    fn course(&mut self, partition: i32) -> &mut Course {
+        let (codec, partitions) = (self.codec(), self.about.partitions);
+        let config = Config {
+            partition,
+            partitions,
+        };
+        let is_replayed = self.rules.is_trust_replayed();
+        let trust = self.trust;
+        self.courses.entry(partition).or_insert_with(|| {
+            let mut course = Course::new(config, &codec);
+            if is_replayed {
+                course.trust_at(trust);
+            }
+            course
+        })
+    }
+
+    fn take(&mut self, stored: Stored) -> Result<(), Error> {
+        if self.recorded.take(&stored) {
+            return Ok(());
+        }
+        let codec = self.codec();
+        match stored.topic {
+            Topic::Agents | Topic::Policies | Topic::Trust => self.row(&codec, &stored),
+            Topic::Rounds => self.round(&codec, &stored),
+            Topic::Outcomes => self.outcome(&codec, &stored),
+            Topic::Escalations => self.package(&codec, &stored),
+            Topic::DeadLetters => self.letter(&codec, &stored),
+            Topic::TrustUpdates => self.lesson(&codec, &stored),
+            Topic::Decisions => {
+                let stored = self.to_what_is_seen(&codec, stored);
+                self.step(stored)?;
+            }
+            Topic::Results => {
+                self.result(&codec, &stored);
+                self.step(stored)?;
+            }
+            topic => {
+                self.responses += u64::from(topic == Topic::Responses && stored.value.is_some());
+                self.step(stored)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a row of a table, unless the rules have rows of their own.
+    fn row(&mut self, codec: &Codec, stored: &Stored) {
+        let (topic, offset) = (stored.topic, Offset(stored.offset));
+        let time = stored.timestamp.unwrap_or_default();
+        let mut value = stored.value.clone();
+        if topic == Topic::Trust {
+            if let Some(score) = read::<TrustScore>(codec, stored) {
+                let of = (score.trust_domain.clone(), score.agent_id.clone());
+                self.scores.entry(of).or_default().0 = Some(score);
+            }
+            if self.rules.is_trust_replayed() {
+                return;
+            }
+        }
+        if self.rules.replaces(topic) {
+            value = None;
+        } else if topic == Topic::Policies {
+            value = value.map(|value| self.rules.altered(codec, &self.own, value));
+        }
+        let key = stored.key.as_deref();
+        let taken = self
+            .tables
+            .apply(codec, topic, offset, time, key, value.as_deref());
+        if let Err(reject) = taken {
+            tracing::debug!(%topic, offset = offset.0, %reject, "table record passed over");
+        }
+        if offset == Offset(0) {
+            self.rules.put(&mut self.tables, &self.own, topic, time);
+        }
+    }
+
+    fn round(&mut self, codec: &Codec, stored: &Stored) {
+        let Some(round) = read::<Round>(codec, stored) else {
+            return;
+        };
+        let opening = &round.opening;
+        let choice = Choice {
+            id: round.proposal_id,
+            pins: opening.pins,
+            responses_time: Some(opening.responses_time),
+        };
+        let offset = opening.proposal_offset;
+        self.course(stored.partition)
+            .choices
+            .opened
+            .insert(offset, choice);
+    }
+
+    fn outcome(&mut self, codec: &Codec, stored: &Stored) {
+        let Some(outcome) = read::<Outcome>(codec, stored) else {
+            return;
+        };
+        let at = &outcome.coordinates;
+        let choice = Choice {
+            id: outcome.proposal_id,
+            pins: at.pins,
+            responses_time: None,
+        };
+        let opened = &mut self.course(stored.partition).choices.opened;
+        opened.entry(at.proposal_offset).or_insert(choice);
+        if outcome.resolution == 1 {
+            self.was.entry(outcome.proposal_id).or_default().first = Some(first(&outcome));
+        }
+    }
+
+    fn package(&mut self, codec: &Codec, stored: &Stored) {
+        if let Some(package) = read::<DecisionPackage>(codec, stored) {
+            let was = self.was.entry(package.proposal_id).or_default();
+            was.package = Some(package.package_digest);
+        }
+    }
+
+    fn letter(&mut self, codec: &Codec, stored: &Stored) {
+        let Some(letter) = read::<DeadLetter>(codec, stored) else {
+            return;
+        };
+        let Some(topic) = Topic::named(&letter.topic) else {
+            return;
+        };
+        let choices = &mut self.course(stored.partition).choices;
+        if topic == Topic::Proposals {
+            choices.refused.insert(letter.offset, letter.judged_by);
+        }
+        if letter.reason == "unknown_schema" {
+            choices.unread.insert((topic, letter.offset));
+        }
+    }
+
+    fn result(&mut self, codec: &Codec, stored: &Stored) {
+        if let Some(report) = read::<Reported>(codec, stored)
+            && report.result != ResultKind::Unknown
+            && let Ok(id) = report.proposal_id.parse()
+        {
+            self.was.entry(id).or_default().result = Some(report.result);
+        }
+    }
+
+    /// A decision on the package that its reviewer would have seen.
+    fn to_what_is_seen(&self, codec: &Codec, stored: Stored) -> Stored {
+        let Some(mut decision) = read::<Decision>(codec, &stored) else {
+            return stored;
+        };
+        let id = decision.proposal_id.parse::<ProposalId>().ok();
+        let was = id.and_then(|id| self.was.get(&id)?.package);
+        let is = id.and_then(|id| self.is.get(&id)?.package);
+        let (Some(was), Some(is)) = (was, is) else {
+            return stored;
+        };
+        if was == is || decision.package_digest != was {
+            return stored;
+        }
+        decision.package_digest = is;
+        match self.own.encode(&decision) {
+            Ok(value) => Stored {
+                value: Some(value),
+                ..stored
+            },
+            Err(_) => stored,
+        }
+    }
+
+    fn step(&mut self, stored: Stored) -> Result<(), Error> {
+        let partition = stored.partition;
+        self.course(partition);
+        let mut made = Vec::new();
+        if let Some(course) = self.courses.get_mut(&partition) {
+            course.take(&mut self.tables, stored, &mut |one| made.push(one))?;
+        }
+        self.made(made)
+    }
+
+    fn made(&mut self, made: Vec<Made>) -> Result<(), Error> {
+        for Made { due, output } in made {
+            match output {
+                Output::Outcome(outcome) if outcome.resolution == 1 => {
+                    let is = self.is.entry(outcome.proposal_id).or_default();
+                    is.first = Some(first(&outcome));
+                }
+                Output::Round(round) => {
+                    self.is.entry(round.proposal_id).or_default().is_opened = true;
+                }
+                Output::Escalation(package) => {
+                    let is = self.is.entry(package.proposal_id).or_default();
+                    is.package = Some(package.package_digest);
+                }
+                Output::DeadLetter(letter, _) if letter.topic == Topic::Proposals.name() => {
+                    let key = letter
+                        .key
+                        .as_ref()
+                        .and_then(|key| str::from_utf8(&key.0).ok());
+                    if let Some(id) = key.and_then(|key| key.parse().ok()) {
+                        self.is.entry(id).or_default().refused = Some(letter.reason);
+                    }
+                }
+                Output::TrustUpdate(update) if self.rules.is_trust_replayed() => {
+                    self.teach(&update, due)?;
+                }
+                Output::TrustUpdate(update) => {
+                    let place = self.taught.get(&named(&update));
+                    let place = place.copied().unwrap_or((due, i64::MAX));
+                    self.waiting.push((place, *update));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes where a lesson was recorded.
+    fn lesson(&mut self, codec: &Codec, stored: &Stored) {
+        if let Some(update) = read::<TrustUpdate>(codec, stored) {
+            // Append times may go back where two write to a partition; stream times do not.
+            let time = self.taught_at.entry(stored.partition).or_default();
+            *time = stored.timestamp.unwrap_or_default().max(*time);
+            self.taught.insert(named(&update), (*time, stored.offset));
+        }
+    }
+
+    /// Folds a lesson, by the engine that holds its trust domain.
+    fn teach(&mut self, update: &TrustUpdate, due: Timestamp) -> Result<(), Error> {
+        let key = update.trust_domain.clone().into_bytes();
+        let home = crate::wire::partition_of(&key, self.about.partitions);
+        let offset = self.lessons.entry(home).or_default();
+        let stored = Stored {
+            topic: Topic::TrustUpdates,
+            partition: home,
+            offset: *offset,
+            timestamp: Some(due),
+            key: Some(key),
+            value: self.own.encode(update).ok(),
+            control: false,
+            forwarded: false,
+            traceparent: None,
+            headers: Vec::new(),
+        };
+        *offset += 1;
+        self.course(home);
+        let mut made = Vec::new();
+        if let Some(course) = self.courses.get_mut(&home) {
+            course.take(&mut self.tables, stored, &mut |one| made.push(one))?;
+        }
+        for one in made {
+            if let Output::TrustScore(score) = one.output {
+                self.score(score, due);
+            }
+        }
+        Ok(())
+    }
+
+    fn score(&mut self, score: TrustScore, due: Timestamp) {
+        if self.rules.is_trust_replayed() {
+            let key = crate::engine::trust_key(&score);
+            let (offset, value) = (self.trust.next(), self.own.encode(&score).ok());
+            let (key, value) = (Some(key.as_bytes()), value.as_deref());
+            let taken = self
+                .tables
+                .apply(&self.own, Topic::Trust, offset, due, key, value);
+            if let Err(reject) = taken {
+                tracing::warn!(offset = offset.0, %reject, "replayed score is passed over");
+            }
+            for course in self.courses.values_mut() {
+                course.trust_at(offset);
+            }
+            self.trust = offset;
+        }
+        let of = (score.trust_domain.clone(), score.agent_id.clone());
+        self.scores.entry(of).or_default().1 = Some(score);
+    }
+
+    fn finish(mut self) -> Result<Replayed, Error> {
+        for partition in self.courses.keys().copied().collect::<Vec<_>>() {
+            let mut made = Vec::new();
+            if let Some(course) = self.courses.get_mut(&partition) {
+                course.finish(&mut self.tables, &mut |one| made.push(one))?;
+            }
+            self.made(made)?;
+        }
+        // Those of one trust domain lie on one partition, where offsets are their order.
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_by_key(|(place, _)| *place);
+        for ((time, _), update) in waiting {
+            self.teach(&update, time)?;
+        }
+        Ok(told::of(self.was, self.is, self.scores, self.responses))
+    }
+}
+
+/// What a lesson is known by: a result's id may be given again, the place where it lies may not.
+fn named(update: &TrustUpdate) -> (String, ProposalId, Offset) {
+    let domain = update.trust_domain.clone();
+    (domain, update.proposal_id, update.result_offset)
+}
+
+fn first(outcome: &Outcome) -> (Status, Reason) {
+    let reason = outcome.decision.reasons.first().copied();
+    (outcome.decision.status, reason.unwrap_or(Reason::Other))
+}
+
+fn read<T: Record + DeserializeOwned>(codec: &Codec, stored: &Stored) -> Option<T> {
+    Some(codec.decode(stored.value.as_deref()?).ok()?.0)
+}

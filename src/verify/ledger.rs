@@ -1,0 +1,327 @@
+//! What was found and what is expected, each by what it is about: what is on both sides is
+//! forgotten, and what is left over at the end is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::{AgentId, Digest, Offset, ProposalId, Timestamp};
+use quorate_core::records::Pins;
+use quorate_core::topic::Topic;
+
+use super::report::{Finding, Report};
+use crate::engine::Output;
+use crate::history::{About, INPUTS, Made};
+use crate::transport::TRUST_LAG;
+
+/// What something that is put out is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// An outcome of a round: 1 or 2.
+    Outcome(ProposalId, i32),
+    /// A package of a round, in a tier.
+    Package(ProposalId, i32),
+    /// A round's records.
+    Round(ProposalId),
+    /// A round's tombstone.
+    Forgotten(ProposalId),
+    /// The pins of a round.
+    Pins(ProposalId),
+    /// A dead letter, by where the record lies.
+    Letter(Topic, i32, Offset),
+    /// What a result teaches.
+    Update(String, ProposalId, String),
+    /// A score, by its revision.
+    Score(String, AgentId, i64),
+    /// A record forwarded, by where it lay.
+    Forward(Topic, String),
+}
+
+impl Key {
+    /// What kind of thing it is.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Outcome(..) => "outcome",
+            Self::Package(..) => "package",
+            Self::Round(_) => "round",
+            Self::Forgotten(_) => "tombstone",
+            Self::Pins(_) => "pins",
+            Self::Letter(..) => "dead_letter",
+            Self::Update(..) => "trust_update",
+            Self::Score(..) => "trust_score",
+            Self::Forward(..) => "forward",
+        }
+    }
+
+    const fn topic(&self) -> Topic {
+        match self {
+            Self::Outcome(..) => Topic::Outcomes,
+            Self::Package(..) => Topic::Escalations,
+            Self::Round(_) | Self::Forgotten(_) => Topic::Rounds,
+            Self::Pins(_) => Topic::Proposals,
+            Self::Letter(..) => Topic::DeadLetters,
+            Self::Update(..) => Topic::TrustUpdates,
+            Self::Score(..) => Topic::Trust,
+            Self::Forward(topic, _) => *topic,
+        }
+    }
+}
+
+/// One side of it.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    pub(super) key: Key,
+    /// The round it is about.
+    pub(super) id: Option<ProposalId>,
+    /// The partition it lies on, or should.
+    pub(super) partition: i32,
+    /// Of what was found: its offset.
+    pub(super) offset: Option<i64>,
+    /// Of all that it says, but for what nobody vouches for.
+    pub(super) digest: Digest,
+    /// Of a dead letter: the same whatever the end of a forgotten round made of it.
+    pub(super) ended: Option<Digest>,
+    /// Of a dead letter: the tables it was judged by; none where that was a choice.
+    pub(super) pins: Option<Pins>,
+    /// Of what is expected: the last append time of what it follows from.
+    pub(super) due: Timestamp,
+    /// Whether what it follows from is known to be gone in part.
+    pub(super) is_lost: bool,
+    /// A few words of it.
+    pub(super) brief: String,
+}
+
+impl Claim {
+    /// Whether it says the same as what is expected.
+    fn meets(&self, expected: &Self) -> bool {
+        let judged = match (self.pins, expected.pins) {
+            (Some(found), Some(expected)) => found == expected,
+            _ => true,
+        };
+        judged && self.digest == expected.digest && self.partition == expected.partition
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sides {
+    found: Vec<Claim>,
+    expected: Vec<Claim>,
+    /// Of records forwarded, which were met.
+    met: Vec<Claim>,
+}
+
+/// When and where something is not yet, or cannot be, expected.
+pub(super) struct Settle<'a> {
+    pub(super) about: &'a About,
+    /// What fell due by then is there.
+    pub(super) settled: Timestamp,
+    pub(super) halted: &'a BTreeSet<i32>,
+}
+
+impl Settle<'_> {
+    /// Why what was put out on a partition cannot be told from its inputs alone.
+    fn gone(&self, topic: Topic, partition: i32) -> Option<String> {
+        if self.halted.contains(&partition) && !topic.is_table() {
+            return Some("its partition cannot be gone through".to_owned());
+        }
+        if self.about.range.from.is_some() || self.about.range.to.is_some() {
+            return Some("the history is of a part of the time".to_owned());
+        }
+        let of = INPUTS.into_iter().map(|input| (input, partition));
+        let inputs = of.filter(|_| !topic.is_table()).chain([(topic, partition)]);
+        for (topic, partition) in inputs {
+            let Some(part) = self.about.part(topic, partition) else {
+                return Some(format!("there is no `{topic}` in the history"));
+            };
+            let is_compacted = matches!(topic, Topic::Rounds | Topic::Trust);
+            if part.start > 0 && !is_compacted {
+                return Some(format!(
+                    "records of `{topic}` below {} are gone",
+                    part.start
+                ));
+            }
+        }
+        None
+    }
+}
+
+/// What is left over on either side.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    sides: BTreeMap<Key, Sides>,
+    rounds: BTreeMap<ProposalId, Sides>,
+    forgotten: BTreeSet<ProposalId>,
+    /// Rounds whose outcomes rest on records that are gone.
+    lost: BTreeSet<ProposalId>,
+}
+
+impl Ledger {
+    /// Takes a record forwarded, which may come before or after the one it was.
+    pub(super) fn find_forwarded(&mut self, claim: Claim, report: &mut Report) {
+        let sides = self.sides.entry(claim.key.clone()).or_default();
+        let met = sides
+            .expected
+            .iter()
+            .position(|expected| claim.meets(expected));
+        match met {
+            Some(at) => {
+                let expected = sides.expected.remove(at);
+                sides.met.push(expected);
+                report.verified(claim.key.kind());
+            }
+            // A record may be forwarded twice, by whoever died before saying so.
+            None if sides.met.iter().any(|expected| claim.meets(expected)) => {}
+            None => sides.found.push(claim),
+        }
+    }
+
+    /// Takes what was found.
+    pub(super) fn find(&mut self, claim: Claim) {
+        let sides = match claim.key {
+            Key::Round(id) => self.rounds.entry(id).or_default(),
+            _ => self.sides.entry(claim.key.clone()).or_default(),
+        };
+        sides.found.push(claim);
+    }
+
+    /// Notes that a round is forgotten.
+    pub(super) fn forget(&mut self, made: &Made) {
+        if let Output::Tombstone(id) = made.output {
+            self.forgotten.insert(id);
+        }
+    }
+
+    /// Takes what is expected.
+    pub(super) fn expect(&mut self, claim: Claim, report: &mut Report) {
+        if let (Key::Outcome(id, _), true) = (&claim.key, claim.is_lost) {
+            self.lost.insert(*id);
+        }
+        if let Key::Round(id) = claim.key {
+            self.rounds.entry(id).or_default().expected.push(claim);
+            return;
+        }
+        let is_repeated = matches!(claim.key, Key::Forward(..));
+        let sides = self.sides.entry(claim.key.clone()).or_default();
+        let met = sides.found.iter().position(|found| found.meets(&claim));
+        match met {
+            Some(at) => {
+                sides.found.remove(at);
+                report.verified_of(claim.key.kind(), claim.id);
+                if is_repeated {
+                    sides.found.retain(|found| !found.meets(&claim));
+                    sides.met.push(claim);
+                } else if sides.found.is_empty() && sides.expected.is_empty() {
+                    self.sides.remove(&claim.key);
+                }
+            }
+            None => sides.expected.push(claim),
+        }
+    }
+
+    /// Tells what is left over.
+    pub(super) fn settle(&mut self, settle: &Settle<'_>, report: &mut Report) {
+        for sides in std::mem::take(&mut self.rounds).into_values() {
+            self.settle_round(sides, settle, report);
+        }
+        for sides in std::mem::take(&mut self.sides).into_values() {
+            self.settle_sides(sides, settle, report);
+        }
+    }
+
+    /// Every record of a round is one of those expected, and the last of these is there: earlier
+    /// ones may have been compacted away.
+    fn settle_round(&self, sides: Sides, settle: &Settle<'_>, report: &mut Report) {
+        let Sides {
+            found, expected, ..
+        } = sides;
+        for claim in &found {
+            let kind = claim.key.kind();
+            match expected.iter().find(|expected| claim.meets(expected)) {
+                Some(_) => report.verified_of(kind, claim.id),
+                None => {
+                    let nearest = expected.iter().find(|other| other.brief == claim.brief);
+                    let nearest = nearest.or_else(|| expected.last());
+                    self.tell(Some(claim), nearest, settle, report);
+                }
+            }
+        }
+        let Some(last) = expected.last() else {
+            return;
+        };
+        let is_there = found.iter().any(|claim| claim.meets(last));
+        let is_forgotten = last.id.is_some_and(|id| self.forgotten.contains(&id));
+        if !is_there && !is_forgotten {
+            self.tell(None, Some(last), settle, report);
+        }
+    }
+
+    fn settle_sides(&self, sides: Sides, settle: &Settle<'_>, report: &mut Report) {
+        let Sides {
+            found, expected, ..
+        } = sides;
+        let (mut found, mut expected) = (found, expected);
+        // Which of these codes it is rests on how far other topics were read.
+        found.retain(|claim| {
+            let is_forgotten = claim.id.is_some_and(|id| self.forgotten.contains(&id));
+            let same = |other: &Claim| claim.ended.is_some() && other.ended == claim.ended;
+            let at = expected.iter().position(same).filter(|_| is_forgotten);
+            if let Some(at) = at {
+                expected.remove(at);
+                report.verified_of(claim.key.kind(), claim.id);
+            }
+            at.is_none()
+        });
+        for at in 0..found.len().max(expected.len()) {
+            self.tell(found.get(at), expected.get(at), settle, report);
+        }
+    }
+
+    /// Tells of what is on one side only, or differs.
+    fn tell(
+        &self,
+        found: Option<&Claim>,
+        expected: Option<&Claim>,
+        settle: &Settle<'_>,
+        report: &mut Report,
+    ) {
+        let Some(claim) = found.or(expected) else {
+            return;
+        };
+        let (topic, partition) = (claim.key.topic(), claim.partition);
+        let mut finding = Finding {
+            kind: claim.key.kind(),
+            proposal_id: claim.id,
+            topic: topic.name(),
+            partition,
+            offset: found.and_then(|found| found.offset),
+            recorded: found.map(|found| found.brief.clone()),
+            follows: expected.map(|expected| expected.brief.clone()),
+        };
+        let is_missing = found.is_none();
+        if is_missing && claim.due > settle.settled {
+            report.pending += 1;
+            return;
+        }
+        if is_missing && is_compacted(claim, settle) {
+            report.unverified("scores and tombstones of which later ones are kept");
+            return;
+        }
+        let is_lost = claim.id.is_some_and(|id| self.lost.contains(&id));
+        let is_one_sided = is_missing || expected.is_none();
+        match settle.gone(topic, partition) {
+            Some(why) if is_lost || is_one_sided => {
+                finding.follows = Some(why);
+                report.not_evaluated(finding);
+            }
+            _ => report.broken(finding),
+        }
+    }
+}
+
+/// Whether a record may have been compacted away.
+fn is_compacted(claim: &Claim, settle: &Settle<'_>) -> bool {
+    let lag = match claim.key {
+        Key::Score(..) => TRUST_LAG.0,
+        Key::Forgotten(_) => 24 * 3_600_000,
+        _ => return false,
+    };
+    claim.due.0 < settle.about.read_at.0 - lag
+}

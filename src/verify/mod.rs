@@ -1,0 +1,273 @@
+//! Whether what was put out is what follows: recomputed from the topics alone, by the one engine.
+//!
+//! Nothing of a processor's state is asked for, nor how far it has committed. Every item is
+//! *verified*, *broken*, or *not evaluated*, where what it follows from is not there. What was
+//! put out is met before the inputs it follows from, remembered in few bytes, and forgotten when
+//! the engine makes the same.
+
+mod alone;
+mod bound;
+mod claims;
+mod intake;
+mod ledger;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use quorate_core::ids::{Digest, Millis, Offset, ProposalId, Timestamp};
+use quorate_core::records::{Pins, Policy};
+use quorate_core::topic::Topic;
+
+use crate::engine::{Config, Output, Tables};
+use crate::history::{About, Course, Error, History, Made, Recorded};
+use crate::transport::Stored;
+use crate::wire::Codec;
+use bound::Bound;
+use claims::Norm;
+use ledger::{Key, Ledger};
+pub use report::{Finding, Report, Verdict};
+
+/// How far it is looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// Each outcome against itself: its digest, and what its ballots come to under its policy.
+    Outcome = 1,
+    /// Against the round's records: what its ballots, approvals and lessons name is on the log.
+    Records = 2,
+    /// Against everything: recomputed from the inputs and the tables as of the pins.
+    Tables = 3,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How far to look.
+    pub depth: Depth,
+    /// What a processor may still be about to put out: what fell due so shortly before the
+    /// history was read.
+    pub grace: Millis,
+    /// One round alone is reported.
+    pub round: Option<ProposalId>,
+}
+
+/// Verifies a history.
+///
+/// # Errors
+/// What keeps it from being read. What is broken is in the report.
+pub fn verify(
+    history: &mut dyn History,
+    options: &Options,
+    shown: &mut dyn FnMut(i64),
+) -> Result<Report, Error> {
+    let mut verifier = Verifier::new(history.about().clone(), *options);
+    let mut records = 0;
+    history.each(&mut |stored| {
+        records += 1;
+        shown(records);
+        verifier.take(stored)
+    })?;
+    Ok(verifier.finish())
+}
+
+/// A history being verified.
+struct Verifier {
+    options: Options,
+    about: About,
+    recorded: Recorded,
+    /// What reads records, once the table of schemas has been read.
+    codec: Option<Arc<Codec>>,
+    tables: Tables,
+    courses: BTreeMap<i32, Course>,
+    /// Partitions whose engines cannot go on.
+    halted: BTreeSet<i32>,
+    ledger: Ledger,
+    bound: Bound,
+    /// Every policy there ever was.
+    policies: BTreeMap<Digest, Policy>,
+    report: Report,
+}
+
+impl Verifier {
+    fn new(about: About, options: Options) -> Self {
+        Self {
+            report: Report::new(options.round),
+            options,
+            about,
+            recorded: Recorded::default(),
+            codec: None,
+            tables: Tables::default(),
+            courses: BTreeMap::new(),
+            halted: BTreeSet::new(),
+            ledger: Ledger::default(),
+            bound: Bound::default(),
+            policies: BTreeMap::new(),
+        }
+    }
+
+    fn codec(&mut self) -> Arc<Codec> {
+        let (recorded, prefix) = (&self.recorded, &self.about.prefix);
+        Arc::clone(self.codec.get_or_insert_with(|| recorded.codec(prefix)))
+    }
+
+    fn course(&mut self, partition: i32) -> &mut Course {
+        let (codec, partitions) = (self.codec(), self.about.partitions);
+        let config = Config {
+            partition,
+            partitions,
+        };
+        let course = self.courses.entry(partition);
+        course.or_insert_with(|| Course::new(config, &codec))
+    }
+
+    fn take(&mut self, stored: Stored) -> Result<(), Error> {
+        if self.recorded.take(&stored) {
+            return Ok(());
+        }
+        match stored.topic {
+            Topic::Agents | Topic::Policies | Topic::Trust => self.row(&stored),
+            Topic::Rounds | Topic::Outcomes | Topic::Escalations | Topic::DeadLetters => {
+                self.found(&stored);
+            }
+            Topic::TrustUpdates => {
+                self.found(&stored);
+                self.step(stored);
+            }
+            _ => self.input(stored),
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, stored: Stored) {
+        let codec = self.codec();
+        if self.options.depth >= Depth::Records {
+            self.bound.meet(&codec, &stored);
+        }
+        if stored.value.is_none() {
+            self.report.unverified("ticks");
+        }
+        if !stored.headers.is_empty() {
+            self.report.unverified("headers");
+        }
+        if self.options.depth < Depth::Tables {
+            return;
+        }
+        let place = (stored.topic, Offset(stored.offset));
+        let course = self.courses.get(&stored.partition);
+        if course.is_some_and(|course| course.choices.unread.contains(&place)) {
+            self.ledger
+                .expect(claims::unread(&stored), &mut self.report);
+        }
+        if stored.forwarded {
+            let claim = claims::forwarded(&stored);
+            self.ledger.find_forwarded(claim, &mut self.report);
+        }
+        self.step(stored);
+    }
+
+    /// Steps the engine of a record's partition.
+    fn step(&mut self, stored: Stored) {
+        if self.options.depth < Depth::Tables || self.halted.contains(&stored.partition) {
+            return;
+        }
+        let partition = stored.partition;
+        self.course(partition);
+        let mut made = Vec::new();
+        let Some(course) = self.courses.get_mut(&partition) else {
+            return;
+        };
+        let stepped = course.take(&mut self.tables, stored, &mut |one| made.push(one));
+        self.made(partition, stepped, made);
+    }
+
+    fn made(&mut self, partition: i32, stepped: Result<(), Error>, made: Vec<Made>) {
+        if let Err(error) = stepped {
+            self.halted.insert(partition);
+            let why = match std::error::Error::source(&error) {
+                Some(source) => source.to_string(),
+                None => error.to_string(),
+            };
+            self.report.broken(Finding::of_partition(partition, why));
+        }
+        for one in made {
+            self.expect(partition, one);
+        }
+    }
+
+    fn expect(&mut self, partition: i32, made: Made) {
+        let choices = self.courses.get(&partition).map(|course| &course.choices);
+        let norm = Norm {
+            tables: &self.tables,
+            choices,
+            partitions: self.about.partitions,
+        };
+        if matches!(made.output, Output::Tombstone(_)) {
+            self.ledger.forget(&made);
+        }
+        if let Some(claim) = norm.expected(partition, made) {
+            self.ledger.expect(claim, &mut self.report);
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        for partition in self.courses.keys().copied().collect::<Vec<_>>() {
+            if self.halted.contains(&partition) {
+                continue;
+            }
+            let mut made = Vec::new();
+            let Some(course) = self.courses.get_mut(&partition) else {
+                continue;
+            };
+            let stepped = course.finish(&mut self.tables, &mut |one| made.push(one));
+            self.made(partition, stepped, made);
+        }
+        if self.options.depth == Depth::Tables {
+            self.look_at_choices();
+        }
+        if self.options.depth >= Depth::Records {
+            self.bound.end(&self.about, &mut self.report);
+        }
+        let open: usize = self
+            .courses
+            .values()
+            .map(|c| c.engine().open_rounds().count)
+            .sum();
+        self.report.open = u64::try_from(open).unwrap_or(u64::MAX);
+        if self.options.depth == Depth::Tables {
+            let settled = Timestamp(self.about.read_at.0 - self.options.grace.0);
+            let settle = ledger::Settle {
+                about: &self.about,
+                settled,
+                halted: &self.halted,
+            };
+            self.ledger.settle(&settle, &mut self.report);
+        }
+        self.report
+    }
+
+    /// Pins never go back and name what was there; a time of the responses was one.
+    fn look_at_choices(&mut self) {
+        let ends = self.tables.pins();
+        for (partition, course) in &self.courses {
+            let mut before = Pins::NONE;
+            for (offset, choice) in &course.choices.opened {
+                let is_sound = choice.pins.covers(before) && ends.covers(choice.pins);
+                if is_sound {
+                    self.report.verified(Key::Pins(choice.id).kind());
+                } else {
+                    let what = format!("{:?} after {before:?}, of {ends:?}", choice.pins);
+                    let place = (Topic::Proposals, *partition, *offset);
+                    self.report.broken(Finding::of_pins(choice.id, place, what));
+                }
+                before = before.max(choice.pins);
+                let time = choice.responses_time.unwrap_or_default();
+                let is_none = time.0 > 0 && course.choices.times.contains(&time);
+                if is_none && !self.halted.contains(partition) {
+                    let what = format!("no time of the responses is {}", time.0);
+                    let place = (Topic::Proposals, *partition, *offset);
+                    self.report.broken(Finding::of_pins(choice.id, place, what));
+                }
+            }
+        }
+    }
+}
