@@ -586,7 +586,17 @@ fn too_short_a_history_is_promised_nothing_and_told_how_long_it_must_be() {
 
 #[test]
 fn recorded_rounds_are_evaluated_under_the_log_s_own_policies_and_agents() {
-    let house = House::on_blackboard(2, people!(desk ada bob ledger), prompt_policies!());
+    let (people, policies) = (people!(desk ada bob ledger), prompt_policies!());
+    recorded_rounds_are_evaluated(&House::on_blackboard(2, people, policies));
+}
+
+#[test]
+fn rounds_recorded_on_kafka_are_evaluated_under_its_own_policies_and_agents() {
+    let (people, policies) = (people!(desk ada bob ledger), prompt_policies!());
+    recorded_rounds_are_evaluated(&House::with(2, people, policies));
+}
+
+fn recorded_rounds_are_evaluated(house: &House) {
     let processor = house.run();
     let mut ids = Vec::new();
     let mut learnt = 0;
@@ -636,6 +646,10 @@ fn recorded_rounds_are_evaluated_under_the_log_s_own_policies_and_agents() {
         "json",
     ];
     let report: Value = serde_json::from_str(&house.ok(&call)).unwrap();
+    let approved = [&call[..], &["--results", "approved-only"]].concat();
+    let approved: Value = serde_json::from_str(&house.ok(&approved)).unwrap();
+    margins_are_tried_on_the_log(house, &[], &report);
+    margins_are_tried_on_the_log(house, &["--results", "approved-only"], &approved);
     processor.stop();
     let settled = ids.iter().filter(|(_, _, result)| result.is_some()).count();
     assert!(settled > 0, "{ids:?}");
@@ -648,4 +662,65 @@ fn recorded_rounds_are_evaluated_under_the_log_s_own_policies_and_agents() {
     // Each of the two started from its prior, of 57 right and 3 wrong.
     let first = &report["trust"][0]["points"][0][1];
     assert_eq!(first, 0.640775);
+}
+
+/// What `policies tune` says of the log agrees with what `evaluate` says of it.
+fn margins_are_tried_on_the_log(house: &House, more: &[&str], report: &Value) {
+    let call = ["policies", "tune", "--from-log", "--output", "json"];
+    let tune = |wish: &[&str]| -> (Option<i32>, Value) {
+        let said = house.call(&[&call[..], wish, more].concat());
+        let told = serde_json::from_slice(&said.stdout);
+        (
+            said.status.code(),
+            told.unwrap_or_else(|_| panic!("{said:?}")),
+        )
+    };
+    let ours = &report["rules"][0];
+    for relative in [&[][..], &["--relative"]] {
+        let (code, tuned) = tune(&[&["--error", "0.01"], relative].concat());
+        // So few rounds bear no promise of an error.
+        assert_eq!(
+            (code, &tuned["chosen"]),
+            (Some(1), &Value::Null),
+            "{tuned:#}"
+        );
+        assert!(tuned["refused"]["code"].is_string(), "{tuned:#}");
+        assert_eq!(tuned["items"], report["items"], "{tuned:#}");
+        agree(&tuned["now"], ours);
+        assert_eq!(tuned["tried"].as_array().unwrap().len(), 20);
+    }
+}
+
+/// What was tried is what was evaluated.
+fn agree(tried: &Value, ours: &Value) {
+    for share in ["escalated", "error"] {
+        let of = if share == "error" {
+            "error_automatic"
+        } else {
+            share
+        };
+        let (one, other) = (tried[share].as_f64(), ours[of].as_f64());
+        let is_near = match (one, other) {
+            (Some(one), Some(other)) => (one - other).abs() < 1e-9,
+            (one, other) => one == other,
+        };
+        assert!(is_near, "{share}: {tried:#} {ours:#}");
+    }
+}
+
+#[test]
+fn margins_are_tried_on_what_is_learnt_where_only_approved_items_have_a_result() {
+    let (_folder, votes, truth) = drawn(&["--items", "400", "--agents", "7", "--seed", "3"]);
+    let all_told = |more: &[&str]| {
+        let tune = ["policies", "tune", &votes, &truth, "--load", "0.9"];
+        let evaluate = ["evaluate", &votes, &truth, "--draws", "0"];
+        let json_of = |call: &[&str]| json(&[call, more, &["--output", "json"]].concat());
+        (json_of(&tune), json_of(&evaluate))
+    };
+    let (all, of_all) = all_told(&[]);
+    let (approved, of_approved) = all_told(&["--results", "approved-only"]);
+    agree(&all["now"], &of_all["rules"][0]);
+    agree(&approved["now"], &of_approved["rules"][0]);
+    assert_ne!(all["now"], approved["now"]);
+    assert_ne!(all["tried"], approved["tried"]);
 }

@@ -28,12 +28,8 @@ pub(super) struct Evaluate {
     rules: Rules,
     #[command(flatten)]
     electorate: Electorate,
-    /// How many items later a result is known
-    #[arg(long, default_value_t = 0, value_name = "ITEMS")]
-    result_delay: usize,
-    /// Of which items a result is known
-    #[arg(long, value_enum, default_value = "all")]
-    results: Known,
+    #[command(flatten)]
+    feedback: Feedback,
     /// Random orders to try beside the files' own
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     orders: usize,
@@ -80,6 +76,26 @@ pub(super) struct Electorate {
     electorate: Option<PathBuf>,
 }
 
+/// What is known of results, and when.
+#[derive(Debug, Args)]
+pub(super) struct Feedback {
+    /// How many items later a result is known
+    #[arg(long = "result-delay", default_value_t = 0, value_name = "ITEMS")]
+    pub(super) delay: usize,
+    /// Of which items a result is known
+    #[arg(long, value_enum, default_value = "all")]
+    results: Known,
+}
+
+impl Feedback {
+    pub(super) const fn results(&self) -> Results {
+        match self.results {
+            Known::All => Results::All,
+            Known::ApprovedOnly => Results::ApprovedOnly,
+        }
+    }
+}
+
 /// Of which items a result is known.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Known {
@@ -115,11 +131,8 @@ impl Evaluate {
             agents: self.electorate.agents(&recorded)?,
             policies: run::policies(history, &policies)?,
             history,
-            delay: self.result_delay,
-            results: match self.results {
-                Known::All => Results::All,
-                Known::ApprovedOnly => Results::ApprovedOnly,
-            },
+            delay: self.feedback.delay,
+            results: self.feedback.results(),
         };
         let asked = Asked {
             draws: self.draws,

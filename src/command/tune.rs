@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Output;
-use super::evaluate::{Electorate, Rules};
+use super::evaluate::{Electorate, Feedback, Rules};
 use super::recorded::Source;
 use crate::config::Config;
-use crate::evaluate::run::{self, Plan, Results};
+use crate::evaluate::run::{self, Plan};
 use crate::evaluate::tune::{Key, Refused, Tried, Tuned, Wanted, tune};
 use crate::wire;
 
@@ -26,9 +26,8 @@ pub(super) struct Tune {
     rules: Rules,
     #[command(flatten)]
     electorate: Electorate,
-    /// How many items later a result is known
-    #[arg(long, default_value_t = 0, value_name = "ITEMS")]
-    result_delay: usize,
+    #[command(flatten)]
+    feedback: Feedback,
     /// A table for people, or JSON for machines
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -63,8 +62,8 @@ impl Tune {
             agents: self.electorate.agents(&recorded)?,
             policies: run::policies(history, &policies)?,
             history,
-            delay: self.result_delay,
-            results: Results::All,
+            delay: self.feedback.delay,
+            results: self.feedback.results(),
         };
         let key = if self.relative {
             Key::QuorumMargin

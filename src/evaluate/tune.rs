@@ -1,7 +1,8 @@
 //! Which margin keeps to a wanted error, or to what people can look at, by a history.
 //!
-//! What is learnt does not depend on the margin: one pass over the history, by the core, decides
-//! every item under every margin tried. A margin is promised only where the history bears it: the
+//! What is learnt does not depend on the margin, or, where only approved items have a result, is
+//! what the policy as it is lets be known: one pass over the history, by the core, decides every
+//! item under every margin tried. A margin is promised only where the history bears it: the
 //! exact 95 % bound of its error (Clopper and Pearson 1934), not the error itself, must keep to
 //! what is wanted. Margins are tried from the strictest on, and the first that does not keep ends
 //! it (testing in a fixed order: Angelopoulos, Bates et al. 2021): trying many promises no more.
