@@ -75,9 +75,11 @@ fn told(report: &Report) -> anyhow::Result<Value> {
             "verified": report.verified,
             "broken": Report::counted(&report.broken),
             "not_evaluated": Report::counted(&report.not_evaluated),
+            "waiting": Report::counted(&report.waiting),
         },
         "broken": wire::json::to_value(&report.broken)?,
         "not_evaluated": wire::json::to_value(&report.not_evaluated)?,
+        "waiting": wire::json::to_value(&report.waiting)?,
         "unverified": report.unverified,
         "open": report.open,
         "pending": report.pending,
@@ -88,6 +90,7 @@ fn words(report: &Report) -> String {
     let mut text = String::new();
     findings(&mut text, "broken", &report.broken);
     findings(&mut text, "not evaluated", &report.not_evaluated);
+    findings(&mut text, "waiting", &report.waiting);
     for (what, count) in &report.unverified {
         text.push_str(&format!("unverified: {count} {what}\n"));
     }
@@ -104,6 +107,9 @@ fn words(report: &Report) -> String {
         report.broken.len(),
         report.not_evaluated.len()
     ));
+    if !report.waiting.is_empty() {
+        text.push_str(&format!(", {} waiting", report.waiting.len()));
+    }
     text
 }
 

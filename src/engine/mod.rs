@@ -25,6 +25,7 @@ mod restore;
 mod results;
 mod rounds;
 mod tables;
+mod waiting;
 
 pub use io::{
     CONTROL_HEADER, Forward, Halt, Headers, Input, ORIGIN_HEADER, Output, Record, TICK_HEADER,
@@ -34,3 +35,4 @@ pub use partition::{Config, Partition, Position};
 pub use refresh::Behind;
 pub use rounds::Open;
 pub use tables::{Row, Tables};
+pub use waiting::Waiting;

@@ -66,6 +66,12 @@ impl Orphans {
         self.first().map(|(_, time)| time.plus(ORPHAN_GRACE))
     }
 
+    /// Where each lies, and which proposal it waits for.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Offset, ProposalId)> {
+        let all = self.by_offset.iter();
+        all.map(|(offset, (_, id))| (*offset, *id))
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.by_offset.len() > ORPHANS_MAX || self.bytes > ORPHAN_BYTES_MAX
     }

@@ -42,7 +42,7 @@ pub(super) struct Rounds {
     running: BTreeSet<(Timestamp, ProposalId, AgentId)>,
     running_of: BTreeMap<AgentId, i32>,
     /// Results that wait for the last outcomes of their rounds.
-    parked: BTreeSet<(Offset, Timestamp, ProposalId)>,
+    pub(super) parked: BTreeSet<(Offset, Timestamp, ProposalId)>,
     /// Open and escalated rounds.
     by_subject: BTreeSet<(String, ProposalId)>,
     pub(super) marks: Marks,

@@ -233,6 +233,12 @@ impl Verifier {
             .map(|c| c.engine().open_rounds().count)
             .sum();
         self.report.open = u64::try_from(open).unwrap_or(u64::MAX);
+        for (partition, course) in &self.courses {
+            for waiting in course.engine().waiting() {
+                self.report
+                    .waiting(Finding::of_waiting(*partition, &waiting));
+            }
+        }
         if self.options.depth == Depth::Tables {
             let settled = Timestamp(self.about.read_at.0 - self.options.grace.0);
             let settle = ledger::Settle {

@@ -6,6 +6,8 @@ use quorate_core::ids::{Offset, ProposalId};
 use quorate_core::topic::Topic;
 use serde::Serialize;
 
+use crate::engine::Waiting;
+
 /// What a history comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,6 +68,23 @@ impl Finding {
         }
     }
 
+    /// A record that nothing follows from yet, and what it waits for.
+    pub(super) fn of_waiting(partition: i32, waiting: &Waiting) -> Self {
+        Self {
+            kind: match waiting.topic {
+                Topic::Responses => "response",
+                Topic::Decisions => "decision",
+                _ => "result",
+            },
+            proposal_id: waiting.id,
+            topic: waiting.topic.name(),
+            partition,
+            offset: Some(waiting.offset.0),
+            recorded: None,
+            follows: Some(format!("nothing until {}", waiting.until)),
+        }
+    }
+
     /// A record that is not what it must be in itself.
     pub(super) fn of_record(
         kind: &'static str,
@@ -95,6 +114,8 @@ pub struct Report {
     pub broken: Vec<Finding>,
     /// What could not be evaluated, and why.
     pub not_evaluated: Vec<Finding>,
+    /// Records that nothing follows from yet: whoever processes the log waits, too.
+    pub waiting: Vec<Finding>,
     /// How many records of what nobody vouches for.
     pub unverified: BTreeMap<&'static str, u64>,
     /// Rounds whose deadlines the log has not passed.
@@ -111,6 +132,7 @@ impl Report {
             verified: BTreeMap::new(),
             broken: Vec::new(),
             not_evaluated: Vec::new(),
+            waiting: Vec::new(),
             unverified: BTreeMap::new(),
             open: 0,
             pending: 0,
@@ -164,6 +186,12 @@ impl Report {
     pub(super) fn not_evaluated(&mut self, finding: Finding) {
         if self.concerns(finding.proposal_id) {
             self.not_evaluated.push(finding);
+        }
+    }
+
+    pub(super) fn waiting(&mut self, finding: Finding) {
+        if self.concerns(finding.proposal_id) {
+            self.waiting.push(finding);
         }
     }
 

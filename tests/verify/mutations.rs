@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use quorate::transport::Stored;
+use quorate::verify::Finding;
 use quorate::wire::{Codec, Kind, unframed};
 use quorate_core::ids::Digest;
 use quorate_core::records::{DeadLetter, Outcome, Response, TrustUpdate};
@@ -71,9 +72,10 @@ pub(super) const KINDS: &[Mutation] = &[
     mutation(How::Delete, Topic::TrustUpdates),
     mutation(How::Delete, Topic::Trust),
     mutation(How::Delete, Topic::DeadLetters),
-    // Not decisions and results: at the end of a log they may rightly wait.
     mutation(How::Insert, Topic::Proposals),
     mutation(How::Insert, Topic::Responses),
+    mutation(How::Insert, Topic::Decisions),
+    mutation(How::Insert, Topic::Results),
     mutation(How::Insert, Topic::Outcomes),
     mutation(How::Insert, Topic::Escalations),
     mutation(How::Insert, Topic::TrustUpdates),
@@ -95,6 +97,17 @@ pub(super) enum Change {
     Remove(usize),
     /// There is one more at a place.
     Insert(usize, Stored),
+}
+
+impl Change {
+    /// Whether it is about the record that is inserted.
+    pub(super) fn inserts(&self, finding: &Finding) -> bool {
+        let Self::Insert(_, stored) = self else {
+            return false;
+        };
+        let place = (stored.topic.name(), stored.partition, Some(stored.offset));
+        place == (finding.topic, finding.partition, finding.offset)
+    }
 }
 
 /// A history, and what of it something rests on.
@@ -206,28 +219,14 @@ impl Known {
             }
             How::Delete => (Change::Remove(at), place),
             How::Insert => {
-                let here =
-                    |stored: &&Stored| (stored.topic, stored.partition) == (topic, one.partition);
-                let last = self.records.iter().rfind(here).unwrap();
-                let (offset, timestamp) = (last.offset + 1, last.timestamp);
-                let after = self
-                    .records
-                    .iter()
-                    .rposition(|stored| here(&stored))
-                    .unwrap();
-                let mut more = Stored {
-                    offset,
-                    timestamp,
-                    ..one.clone()
-                };
+                let (after, mut more) = self.again(at, random.within(0..2) == 0);
                 if topic == Topic::Results || topic == Topic::Responses || topic == Topic::Proposals
                 {
                     // Another one: a copy would change nothing.
                     more.value = Some(self.altered_soundly(one, random)?);
                 }
-                // By stream time, since the inputs of a file are in that order.
-                let what = format!("{place} again at {offset}");
-                (Change::Insert(after + 1, more), what)
+                let what = format!("{place} again at {}", more.offset);
+                (Change::Insert(after, more), what)
             }
             How::Exchange => {
                 let other = self.partner(at, &chosen, random)?;
@@ -243,6 +242,37 @@ impl Known {
             }
         };
         Some(change)
+    }
+
+    /// A record once more, as its partition's last one, and before which place; if it is a decision
+    /// or a result, perhaps appended at a time that the responses have not passed.
+    fn again(&self, at: usize, is_late: bool) -> (usize, Stored) {
+        let one = &self.records[at];
+        let of = |topic| {
+            let here =
+                move |stored: &Stored| (stored.topic, stored.partition) == (topic, one.partition);
+            let last = self.records.iter().rposition(here);
+            last.map(|last| (last, &self.records[last]))
+        };
+        let (after, last) = of(one.topic).unwrap();
+        let waits = matches!(one.topic, Topic::Decisions | Topic::Results) && is_late;
+        let passed = of(Topic::Responses).filter(|_| waits);
+        let passed = passed.and_then(|(_, response)| response.timestamp);
+        let more = Stored {
+            offset: last.offset + 1,
+            timestamp: last.timestamp.max(passed),
+            ..one.clone()
+        };
+        (after + 1, more)
+    }
+
+    /// A decision or result that was heard, once more, at a time that the responses have not passed.
+    pub(super) fn waiting(&self, topic: Topic) -> Change {
+        let is_heard =
+            |at: &usize| self.records[*at].topic == topic && self.matters(*at, How::Exchange);
+        let at = (0..self.records.len()).find(is_heard).unwrap();
+        let (after, more) = self.again(at, true);
+        Change::Insert(after, more)
     }
 
     /// Whether something that was put out rests on a record, or it is itself something put out.
