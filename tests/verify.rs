@@ -1,5 +1,6 @@
 //! A random history is verified as it lies, and whatever is changed of it is found.
 
+mod follow;
 mod mutations;
 
 use std::collections::BTreeMap;
@@ -12,10 +13,10 @@ use quorate_core::ids::Millis;
 use quorate_core::topic::Topic;
 use serde_json::Value;
 
-use crate::support::House;
 use crate::support::history::History as Making;
 use crate::support::load::Random;
 use crate::support::until;
+use crate::support::{House, Processor};
 use mutations::{KINDS, Known};
 
 /// What a processor is told: not to wait long for schemas nobody registered.
@@ -227,15 +228,8 @@ fn replayed(house: &House, folder: &Path, file: &str) {
     assert!(trust(&faded) > 0, "{faded:#}");
 }
 
-#[test]
-fn a_history_is_verified_and_whatever_is_changed_of_it_is_found() {
-    let mut random = Random::of_this_run("verified");
-    let (house, history) = Making::begin_on_blackboard(2, &mut random);
-    let mut processor = house.run_with("one", SETTINGS, None);
-    history.run(ROUNDS, 60);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("history.avro");
-    let named = file.to_str().unwrap();
+/// Stops a processor once everything is put out that follows.
+fn rest(house: &House, mut processor: Processor) {
     let verify = ["verify", "--grace", "0", "--output", "json"];
     let is_verified = || house.call(&verify).status.code() == Some(0);
     for again in 0.. {
@@ -249,6 +243,18 @@ fn a_history_is_verified_and_whatever_is_changed_of_it_is_found() {
         assert!(again < 10, "it never comes to rest");
         processor = house.run_with("one", SETTINGS, None);
     }
+}
+
+#[test]
+fn a_history_is_verified_and_whatever_is_changed_of_it_is_found() {
+    let mut random = Random::of_this_run("verified");
+    let (house, history) = Making::begin_on_blackboard(2, &mut random);
+    let processor = house.run_with("one", SETTINGS, None);
+    history.run(ROUNDS, 60);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.avro");
+    let named = file.to_str().unwrap();
+    rest(&house, processor);
     house.ok(&["export", named]);
     let said = house.ok(&["verify", "--grace", "0", "--export", named]);
     assert!(said.contains(" 0 broken, 0 not evaluated"), "{said}");

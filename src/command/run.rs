@@ -3,20 +3,14 @@
 use std::io;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::client;
+use super::observed::{Observed, told_to_stop};
 use crate::config::Config;
 use crate::gateway::observe;
 use crate::telemetry::Vitals;
@@ -24,8 +18,6 @@ use crate::transport::{Settings, blackboard, kafka};
 
 /// The longest name of a processor; what is made of it has at most 249 characters on a broker.
 const NAME_MAX: usize = 100;
-/// How long answers under way may take once the processor has ended.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How to run.
 #[derive(Debug, Args)]
@@ -44,14 +36,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // The second time it ends the process as if nobody listened.
-            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-                .context("cannot listen for signals")?;
-            signal_hook::flag::register(signal, Arc::clone(&stop))
-                .context("cannot listen for signals")?;
-        }
+        let stop = told_to_stop()?;
         let address = self.observe.unwrap_or_else(|| config.run.observe.clone());
         let name = self.instance.unwrap_or_else(|| config.run.instance.clone());
         check(&name)?;
@@ -74,7 +59,9 @@ impl Run {
         // it gone, and its end would wait for names that are being looked up.
         let runtime = ManuallyDrop::new(client::runtime()?);
         let vitals = Arc::new(Vitals::new(Duration::from_millis(config.run.stall_ms)));
-        let observed = Observed::start(&runtime, &address, &vitals)?;
+        let shown = Arc::clone(&vitals);
+        let serve = |listener, stopped| observe::serve(listener, shown, stopped);
+        let observed = Observed::start(&runtime, &address, serve)?;
         if let Some(board) = client::blackboard(config)? {
             blackboard::run(&board, &settings, &vitals, &stop)?;
             return observed.map_or(Ok(()), |observed| observed.stop(&runtime));
@@ -86,46 +73,6 @@ impl Run {
             kafka::run(&connection, &registry, &settings, handle, &vitals, &stop)?;
         }
         observed.map_or(Ok(()), |observed| observed.stop(&runtime))
-    }
-}
-
-/// The task that serves metrics and health, and the way to end it.
-struct Observed {
-    task: JoinHandle<io::Result<()>>,
-    stop: oneshot::Sender<()>,
-}
-
-impl Observed {
-    /// Listens before anything else is done, so that a start that hangs can be seen.
-    fn start(
-        runtime: &Runtime,
-        address: &str,
-        vitals: &Arc<Vitals>,
-    ) -> anyhow::Result<Option<Self>> {
-        if address.is_empty() {
-            return Ok(None);
-        }
-        let listener = runtime.block_on(TcpListener::bind(address));
-        let listener = listener.with_context(|| format!("cannot listen at `{address}`"))?;
-        let address = listener.local_addr().context("cannot tell the address")?;
-        tracing::info!(%address, "serving metrics and health");
-        let (stop, stopped) = oneshot::channel();
-        let stopped = async {
-            // Whether told so or because nobody is left to tell: it ends.
-            let _told = stopped.await;
-        };
-        let serving = observe::serve(listener, Arc::clone(vitals), stopped);
-        let task = runtime.spawn(serving);
-        Ok(Some(Self { task, stop }))
-    }
-
-    /// Ends it; whoever has been answered half by then is cut off after a moment.
-    fn stop(self, runtime: &Runtime) -> anyhow::Result<()> {
-        drop(self.stop);
-        match runtime.block_on(async { timeout(LAST_ANSWERS, self.task).await }) {
-            Ok(ended) => Ok(ended??),
-            Err(_elapsed) => Ok(()),
-        }
     }
 }
 

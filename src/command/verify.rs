@@ -7,6 +7,7 @@ use quorate_core::ids::{Millis, ProposalId};
 use serde_json::{Value, json};
 
 use super::Output;
+use super::follow::Follow;
 use super::history::{Progress, Which};
 use crate::config::Config;
 use crate::verify::{Depth, Finding, Options, Report, Verdict, verify};
@@ -26,9 +27,16 @@ pub(super) struct Verify {
     /// 1: outcomes against themselves; 2: against their rounds' records; 3: against everything
     #[arg(long, default_value = "3", value_parser = depth)]
     depth: Depth,
-    /// For how long before the history was read outputs may still be missing, in seconds
+    /// For how long before the history was read outputs may still be missing, in seconds; while
+    /// following, for how long after processors have committed what they follow from
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     grace: u32,
+    /// Go on with the log of the configuration until told to stop, at depth 3
+    #[arg(long, conflicts_with_all = ["export", "round", "depth"])]
+    follow: bool,
+    /// While following: where to serve /metrics, /healthz and /readyz
+    #[arg(long, value_name = "HOST:PORT", requires = "follow")]
+    observe: Option<String>,
     /// Words for people, or JSON for machines
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -45,12 +53,20 @@ fn depth(text: &str) -> Result<Depth, String> {
 
 impl Verify {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let mut history = self.which.open(config)?;
         let options = Options {
             depth: self.depth,
             grace: Millis(i64::from(self.grace) * 1_000),
             round: self.round,
         };
+        if self.follow {
+            let follow = Follow {
+                options,
+                observe: self.observe.unwrap_or_default(),
+                output: self.output,
+            };
+            return follow.call(config);
+        }
+        let mut history = self.which.open(config)?;
         let mut progress = Progress::of("verifying:", history.about().expected());
         let report = verify(&mut *history, &options, &mut |done| progress.show(done));
         progress.end();
@@ -59,11 +75,16 @@ impl Verify {
             Output::Text => words(&report),
             Output::Json => wire::json::to_string_pretty(&told(&report)?)?,
         })?;
-        Ok(match report.verdict() {
-            Verdict::Verified => ExitCode::SUCCESS,
-            Verdict::Broken => ExitCode::from(1),
-            Verdict::NotEvaluated => ExitCode::from(2),
-        })
+        Ok(exit(report.verdict()))
+    }
+}
+
+/// The exit code of what it came to.
+pub(super) fn exit(verdict: Verdict) -> ExitCode {
+    match verdict {
+        Verdict::Verified => ExitCode::SUCCESS,
+        Verdict::Broken => ExitCode::from(1),
+        Verdict::NotEvaluated => ExitCode::from(2),
     }
 }
 
@@ -129,7 +150,7 @@ fn findings(text: &mut String, what: &str, findings: &[Finding]) {
     }
 }
 
-fn line(finding: &Finding) -> String {
+pub(super) fn line(finding: &Finding) -> String {
     let Finding {
         kind,
         topic,

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use super::http::Gateway;
 use crate::clock::{Clock, System};
-use crate::telemetry::{CONTENT_TYPE, Report, Vitals};
+use crate::telemetry::{CONTENT_TYPE, Report, Verified, Vitals};
 
 /// Serves until told to stop, then ends once what was asked before is answered.
 ///
@@ -33,6 +33,35 @@ pub async fn serve(
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .with_state(vitals);
+    axum::serve(listener, routes)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+/// Serves what a verifier that follows a log came to and whether it gets on, until told to stop.
+///
+/// # Errors
+/// If the listener cannot be listened on any more.
+pub async fn serve_verifier(
+    listener: TcpListener,
+    verified: Arc<Verified>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    type Shown = State<Arc<Verified>>;
+    let routes = Router::new()
+        .route(
+            "/metrics",
+            get(async |State(of): Shown| scraped(of.scrape())),
+        )
+        .route(
+            "/healthz",
+            get(async |State(of): Shown| answer(&of.health())),
+        )
+        .route(
+            "/readyz",
+            get(async |State(of): Shown| answer(&of.readiness())),
+        )
+        .with_state(verified);
     axum::serve(listener, routes)
         .with_graceful_shutdown(stop)
         .await

@@ -1,5 +1,6 @@
 //! A log as tests tell it: records for a view, and a handle that answers what it is told to.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,7 +16,7 @@ use quorate_core::records::{
 use quorate_core::topic::Topic;
 
 use super::view::View;
-use crate::transport::{Appended, Entry, Error, Handle, Reading, Shared, Start, Stored};
+use crate::transport::{Appended, Committed, Entry, Error, Handle, Reading, Shared, Start, Stored};
 use crate::wire::{Codec, Record};
 
 pub(super) const ID: ProposalId = ProposalId::from_bytes([7; 16]);
@@ -356,6 +357,10 @@ impl Handle for Fake {
 
     fn committed(&self, _topic: Topic, _partition: i32) -> Result<Option<i64>, Error> {
         Ok(Some(self.committed.load(Ordering::SeqCst)))
+    }
+
+    fn positions(&self) -> Result<BTreeMap<i32, Committed>, Error> {
+        Err(Error::TimedOut("ask for positions".to_owned()))
     }
 }
 

@@ -95,6 +95,35 @@ impl Course {
         self.trust = Some(offset);
     }
 
+    /// Takes what whoever opened a round had read, unless that round is opened here already.
+    pub fn choose(&mut self, offset: Offset, choice: Choice) {
+        if offset < self.next_proposal {
+            return;
+        }
+        let times = choice.responses_time.into_iter();
+        // The responses stand there already.
+        let to_come = times.filter(|time| *time != self.responses_time);
+        self.choices.times.extend(to_come);
+        let known = self.choices.opened.entry(offset);
+        let known = known.or_insert(choice);
+        if choice.responses_time.is_some() {
+            *known = choice;
+        }
+    }
+
+    /// Takes the tables that a proposal was refused by, unless it is refused here already.
+    pub fn refuse(&mut self, offset: Offset, pins: Pins) {
+        if offset >= self.next_proposal {
+            self.choices.refused.insert(offset, pins);
+        }
+    }
+
+    /// The proposals below it were stepped.
+    #[must_use]
+    pub const fn next_proposal(&self) -> Offset {
+        self.next_proposal
+    }
+
     /// The engine as it is now.
     #[must_use]
     pub const fn engine(&self) -> &Partition {
@@ -234,7 +263,7 @@ impl Course {
         let Some(mut record) = stored.record() else {
             return Err(transport::Error::untimed(stored.topic, self.partition).into());
         };
-        if self.choices.unread.contains(&(record.topic, record.offset)) {
+        if self.choices.unread.remove(&(record.topic, record.offset)) {
             record.value = None;
         }
         self.now = self.now.max(record.timestamp);

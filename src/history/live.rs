@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range as Offsets};
 
 use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
@@ -118,38 +118,51 @@ impl History for Live {
                 self.read(part, topic, each)?;
             }
         }
-        let mut cursors = Vec::new();
+        let mut parts = Vec::new();
         for topic in INPUTS {
-            let parts = self.about.parts.iter();
-            let of = parts.filter(|part| part.topic == topic.name());
-            cursors.extend(of.map(|part| Cursor::new(topic, part)));
+            let of_topic = self.about.parts.iter();
+            let of_topic = of_topic.filter(|part| part.topic == topic.name());
+            parts.extend(of_topic.map(|part| (topic, part.partition, part.start..part.end)));
         }
-        let held = (HELD / cursors.len().max(1)).max(HELD_LEAST);
-        let mut heads = BinaryHeap::new();
-        for (at, cursor) in cursors.iter_mut().enumerate() {
-            heads.extend(
-                cursor
-                    .head(&*self.reader, held)?
-                    .map(|head| Reverse((head, at))),
-            );
-        }
-        while let Some(Reverse(((time, ..), at))) = heads.pop() {
-            let Some(cursor) = cursors.get_mut(at) else {
-                break;
-            };
-            if let Some((_, stored)) = cursor.held.pop_front()
-                && self.about.range.has(time)
-            {
-                each(stored)?;
+        let range = self.about.range;
+        read_in_order(&*self.reader, parts, &mut |time, stored| {
+            if range.has(time) {
+                each(stored)
+            } else {
+                Ok(())
             }
-            heads.extend(
-                cursor
-                    .head(&*self.reader, held)?
-                    .map(|head| Reverse((head, at))),
-            );
-        }
-        Ok(())
+        })
     }
+}
+
+/// Reads partitions of inputs from places to ends, all of them by stream time.
+///
+/// # Errors
+/// What keeps them from being read, or what `each` says.
+pub fn read_in_order(
+    reader: &dyn Reading,
+    parts: impl IntoIterator<Item = (Topic, i32, Offsets<i64>)>,
+    each: &mut dyn FnMut(Timestamp, Stored) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let cursors = parts.into_iter();
+    let mut cursors: Vec<_> = cursors.map(Cursor::new).collect();
+    let held = (HELD / cursors.len().max(1)).max(HELD_LEAST);
+    let mut heads = BinaryHeap::new();
+    for (at, cursor) in cursors.iter_mut().enumerate() {
+        let head = cursor.head(reader, held)?;
+        heads.extend(head.map(|head| Reverse((head, at))));
+    }
+    while let Some(Reverse(((time, ..), at))) = heads.pop() {
+        let Some(cursor) = cursors.get_mut(at) else {
+            break;
+        };
+        if let Some((_, stored)) = cursor.held.pop_front() {
+            each(time, stored)?;
+        }
+        let head = cursor.head(reader, held)?;
+        heads.extend(head.map(|head| Reverse((head, at))));
+    }
+    Ok(())
 }
 
 /// Where a partition of an input is, with what was read ahead of it.
@@ -164,12 +177,12 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn new(topic: Topic, part: &Part) -> Self {
+    fn new((topic, partition, offsets): (Topic, i32, Offsets<i64>)) -> Self {
         Self {
             topic,
-            partition: part.partition,
-            next: part.start,
-            end: part.end,
+            partition,
+            next: offsets.start,
+            end: offsets.end,
             time: Timestamp::default(),
             held: VecDeque::new(),
         }

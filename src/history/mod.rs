@@ -20,7 +20,7 @@ pub use error::Error;
 pub use export::{Exported, export};
 pub use file::File;
 pub use import::import;
-pub use live::{Live, Origin};
+pub use live::{Live, Origin, read_in_order};
 pub use schemas::Recorded;
 
 use crate::transport::Stored;

@@ -28,6 +28,13 @@ impl Recorded {
         true
     }
 
+    /// Lets what reads the history's records read what the last entry vouches for, too.
+    pub fn teach(&self, prefix: &str, codec: &Codec) {
+        if let Some(entry) = self.entries.last() {
+            codec.learn_recorded(prefix, entry);
+        }
+    }
+
     /// What reads the history's records.
     #[must_use]
     pub fn codec(&self, prefix: &str) -> Arc<Codec> {

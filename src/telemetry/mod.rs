@@ -9,6 +9,7 @@ mod restored;
 mod scrape;
 mod tally;
 mod traffic;
+mod verified;
 mod vitals;
 
 pub use health::{Report, Standing};
@@ -18,4 +19,5 @@ pub use restored::Restored;
 pub use scrape::CONTENT_TYPE;
 pub use tally::Tally;
 pub use traffic::{Listening, Read, Traffic};
+pub use verified::{Compared, Verified};
 pub use vitals::{Ahead, Vitals};

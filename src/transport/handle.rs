@@ -1,11 +1,12 @@
 //! The edge of a log: whoever takes part, or looks on, without being a processor.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
 
-use super::{Entry, Error, Reading, Shared};
+use super::{Committed, Entry, Error, Reading, Shared};
 use crate::telemetry::Ahead;
 use crate::wire::Codec;
 
@@ -55,6 +56,14 @@ pub trait Handle: Send + Sync {
     /// # Errors
     /// [`Error::Log`].
     fn committed(&self, topic: Topic, partition: i32) -> Result<Option<i64>, Error>;
+
+    /// How far processors have committed that they read the inputs of every partition that one ever
+    /// worked on; what is told of a partition is of one moment. What followed by then is, or soon
+    /// will be, before the far ends of what they put out.
+    ///
+    /// # Errors
+    /// [`Error::Halted`] if what is there is not of our making; [`Error::Log`].
+    fn positions(&self) -> Result<BTreeMap<i32, Committed>, Error>;
 
     /// Looks whether the log is where it was, if its readers do not notice by themselves when it is
     /// not.

@@ -9,7 +9,7 @@ use quorate_core::records::{
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 
-use super::ledger::{Claim, Key};
+use super::ledger::{Claim, Key, Seen};
 use crate::engine::{ORIGIN_HEADER, Output, Tables};
 use crate::history::{Choices, Made};
 use crate::transport::Stored;
@@ -167,6 +167,8 @@ fn bare(id: Option<ProposalId>, partition: i32, offset: Option<i64>, digest: Dig
         pins: None,
         due: Timestamp::default(),
         is_lost: false,
+        may_recur: false,
+        seen: Seen::default(),
         brief: String::new(),
     }
 }
@@ -207,6 +209,7 @@ pub(super) fn round_claim(round: &Round, partition: i32, offset: Option<i64>) ->
         .map(|closed| name::<Status>(&closed.status));
     Claim {
         key: Key::Round(round.proposal_id),
+        may_recur: round.state != RoundState::Closed,
         brief: format!(
             "{} {}",
             name::<RoundState>(&round.state),

@@ -98,10 +98,8 @@ impl Verifier {
             pins: opening.pins,
             responses_time: Some(opening.responses_time),
         };
-        let (offset, time) = (opening.proposal_offset, opening.responses_time);
-        let choices = &mut self.course(stored.partition).choices;
-        choices.opened.insert(offset, choice);
-        choices.times.insert(time);
+        let offset = opening.proposal_offset;
+        self.course(stored.partition).choose(offset, choice);
         if let Some(closed) = &mut round.closed {
             let norm = self.norm(stored.partition);
             norm.rows(&mut closed.approvals);
@@ -115,8 +113,8 @@ impl Verifier {
         let mut outcome: Outcome = record(codec, stored)?;
         check_key(stored, &outcome.proposal_id.to_string())?;
         self.alone(&outcome, stored);
-        if self.options.depth >= Depth::Records {
-            self.bound.outcome(&outcome, stored);
+        if let Some(bound) = &mut self.bound {
+            bound.outcome(&outcome, stored);
         }
         let at = &outcome.coordinates;
         let choice = Choice {
@@ -125,8 +123,7 @@ impl Verifier {
             responses_time: None,
         };
         let offset = at.proposal_offset;
-        let choices = &mut self.course(stored.partition).choices;
-        choices.opened.entry(offset).or_insert(choice);
+        self.course(stored.partition).choose(offset, choice);
         let norm = self.norm(stored.partition);
         norm.rows(&mut outcome.coordinates.judged);
         Ok(Some(outcome_claim(
@@ -163,8 +160,8 @@ impl Verifier {
     fn found_update(&mut self, codec: &Codec, stored: &Stored) -> Result<Option<Claim>, String> {
         let mut update: TrustUpdate = record(codec, stored)?;
         check_key(stored, &update.trust_domain)?;
-        if self.options.depth >= Depth::Records {
-            self.bound.update(&update, stored);
+        if let Some(bound) = &mut self.bound {
+            bound.update(&update, stored);
         }
         let norm = self.norm(stored.partition);
         update.agents_offset = norm.at(update.agents_offset, update.result_time);
@@ -187,15 +184,15 @@ impl Verifier {
         if letter.partition != stored.partition {
             return Err(format!("it is of partition {}", letter.partition));
         }
-        let choices = &mut self.course(stored.partition).choices;
+        let course = self.course(stored.partition);
         if topic == Topic::Proposals {
-            choices.refused.insert(letter.offset, letter.judged_by);
+            course.refuse(letter.offset, letter.judged_by);
         }
         let value = letter.value.as_ref().map(|value| &value.0[..]);
         if letter.reason == "unknown_schema" && value.is_some_and(|value| is_foreign(topic, value))
         {
             // Nobody can tell any more what was recorded by then.
-            choices.unread.insert((topic, letter.offset));
+            course.choices.unread.insert((topic, letter.offset));
             letter.detail.clear();
             self.report.unverified("records of schemas that came later");
         }

@@ -51,7 +51,7 @@ impl Key {
         }
     }
 
-    const fn topic(&self) -> Topic {
+    pub(super) const fn topic(&self) -> Topic {
         match self {
             Self::Outcome(..) => Topic::Outcomes,
             Self::Package(..) => Topic::Escalations,
@@ -63,6 +63,13 @@ impl Key {
             Self::Forward(topic, _) => *topic,
         }
     }
+}
+
+/// In which reading of a log something was met, and when that began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) reading: u64,
+    pub(super) at: Timestamp,
 }
 
 /// One side of it.
@@ -85,13 +92,17 @@ pub(super) struct Claim {
     pub(super) due: Timestamp,
     /// Whether what it follows from is known to be gone in part.
     pub(super) is_lost: bool,
+    /// Whether it may be put out again as it is: a record of a round that is not closed.
+    pub(super) may_recur: bool,
+    /// When it was met.
+    pub(super) seen: Seen,
     /// A few words of it.
     pub(super) brief: String,
 }
 
 impl Claim {
     /// Whether it says the same as what is expected.
-    fn meets(&self, expected: &Self) -> bool {
+    pub(super) fn meets(&self, expected: &Self) -> bool {
         let judged = match (self.pins, expected.pins) {
             (Some(found), Some(expected)) => found == expected,
             _ => true,
@@ -101,11 +112,12 @@ impl Claim {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Sides {
-    found: Vec<Claim>,
-    expected: Vec<Claim>,
-    /// Of records forwarded, which were met.
-    met: Vec<Claim>,
+pub(super) struct Sides {
+    pub(super) found: Vec<Claim>,
+    pub(super) expected: Vec<Claim>,
+    /// What was met and may be found again: records forwarded; of a round the last one, while it
+    /// is not closed.
+    pub(super) met: Vec<Claim>,
 }
 
 /// When and where something is not yet, or cannot be, expected.
@@ -146,16 +158,20 @@ impl Settle<'_> {
 /// What is left over on either side.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    sides: BTreeMap<Key, Sides>,
-    rounds: BTreeMap<ProposalId, Sides>,
-    forgotten: BTreeSet<ProposalId>,
-    /// Rounds whose outcomes rest on records that are gone.
-    lost: BTreeSet<ProposalId>,
+    pub(super) sides: BTreeMap<Key, Sides>,
+    pub(super) rounds: BTreeMap<ProposalId, Sides>,
+    /// Rounds that are forgotten, and since which reading.
+    pub(super) forgotten: BTreeMap<ProposalId, u64>,
+    /// Rounds whose outcomes rest on records that are gone, and since which reading.
+    pub(super) lost: BTreeMap<ProposalId, u64>,
+    /// The reading of the log that this is.
+    pub(super) now: Seen,
 }
 
 impl Ledger {
     /// Takes a record forwarded, which may come before or after the one it was.
-    pub(super) fn find_forwarded(&mut self, claim: Claim, report: &mut Report) {
+    pub(super) fn find_forwarded(&mut self, mut claim: Claim, report: &mut Report) {
+        claim.seen = self.now;
         let sides = self.sides.entry(claim.key.clone()).or_default();
         let met = sides
             .expected
@@ -174,7 +190,8 @@ impl Ledger {
     }
 
     /// Takes what was found.
-    pub(super) fn find(&mut self, claim: Claim) {
+    pub(super) fn find(&mut self, mut claim: Claim) {
+        claim.seen = self.now;
         let sides = match claim.key {
             Key::Round(id) => self.rounds.entry(id).or_default(),
             _ => self.sides.entry(claim.key.clone()).or_default(),
@@ -185,14 +202,15 @@ impl Ledger {
     /// Notes that a round is forgotten.
     pub(super) fn forget(&mut self, made: &Made) {
         if let Output::Tombstone(id) = made.output {
-            self.forgotten.insert(id);
+            self.forgotten.insert(id, self.now.reading);
         }
     }
 
     /// Takes what is expected.
-    pub(super) fn expect(&mut self, claim: Claim, report: &mut Report) {
+    pub(super) fn expect(&mut self, mut claim: Claim, report: &mut Report) {
+        claim.seen = self.now;
         if let (Key::Outcome(id, _), true) = (&claim.key, claim.is_lost) {
-            self.lost.insert(*id);
+            self.lost.insert(*id, self.now.reading);
         }
         if let Key::Round(id) = claim.key {
             self.rounds.entry(id).or_default().expected.push(claim);
@@ -236,18 +254,14 @@ impl Ledger {
             let kind = claim.key.kind();
             match expected.iter().find(|expected| claim.meets(expected)) {
                 Some(_) => report.verified_of(kind, claim.id),
-                None => {
-                    let nearest = expected.iter().find(|other| other.brief == claim.brief);
-                    let nearest = nearest.or_else(|| expected.last());
-                    self.tell(Some(claim), nearest, settle, report);
-                }
+                None => self.tell(Some(claim), nearest(&expected, claim), settle, report),
             }
         }
         let Some(last) = expected.last() else {
             return;
         };
         let is_there = found.iter().any(|claim| claim.meets(last));
-        let is_forgotten = last.id.is_some_and(|id| self.forgotten.contains(&id));
+        let is_forgotten = last.id.is_some_and(|id| self.forgotten.contains_key(&id));
         if !is_there && !is_forgotten {
             self.tell(None, Some(last), settle, report);
         }
@@ -258,9 +272,22 @@ impl Ledger {
             found, expected, ..
         } = sides;
         let (mut found, mut expected) = (found, expected);
-        // Which of these codes it is rests on how far other topics were read.
+        self.settle_ended(&mut found, &mut expected, report);
+        for at in 0..found.len().max(expected.len()) {
+            self.tell(found.get(at), expected.get(at), settle, report);
+        }
+    }
+
+    /// Which code a record of a forgotten round is refused by rests, of these, on how far other
+    /// topics were read.
+    pub(super) fn settle_ended(
+        &self,
+        found: &mut Vec<Claim>,
+        expected: &mut Vec<Claim>,
+        report: &mut Report,
+    ) {
         found.retain(|claim| {
-            let is_forgotten = claim.id.is_some_and(|id| self.forgotten.contains(&id));
+            let is_forgotten = claim.id.is_some_and(|id| self.forgotten.contains_key(&id));
             let same = |other: &Claim| claim.ended.is_some() && other.ended == claim.ended;
             let at = expected.iter().position(same).filter(|_| is_forgotten);
             if let Some(at) = at {
@@ -269,13 +296,10 @@ impl Ledger {
             }
             at.is_none()
         });
-        for at in 0..found.len().max(expected.len()) {
-            self.tell(found.get(at), expected.get(at), settle, report);
-        }
     }
 
     /// Tells of what is on one side only, or differs.
-    fn tell(
+    pub(super) fn tell(
         &self,
         found: Option<&Claim>,
         expected: Option<&Claim>,
@@ -304,7 +328,7 @@ impl Ledger {
             report.unverified("scores and tombstones of which later ones are kept");
             return;
         }
-        let is_lost = claim.id.is_some_and(|id| self.lost.contains(&id));
+        let is_lost = claim.id.is_some_and(|id| self.lost.contains_key(&id));
         let is_one_sided = is_missing || expected.is_none();
         match settle.gone(topic, partition) {
             Some(why) if is_lost || is_one_sided => {
@@ -314,6 +338,12 @@ impl Ledger {
             _ => report.broken(finding),
         }
     }
+}
+
+/// What was to be said most likely where a claim was found.
+pub(super) fn nearest<'a>(expected: &'a [Claim], found: &Claim) -> Option<&'a Claim> {
+    let alike = expected.iter().find(|other| other.brief == found.brief);
+    alike.or_else(|| expected.last())
 }
 
 /// Whether a record may have been compacted away.

@@ -8,7 +8,9 @@
 mod alone;
 mod bound;
 mod claims;
+mod follow;
 mod intake;
+mod judge;
 mod ledger;
 mod report;
 
@@ -20,11 +22,12 @@ use quorate_core::records::{Pins, Policy};
 use quorate_core::topic::Topic;
 
 use crate::engine::{Config, Output, Tables};
-use crate::history::{About, Course, Error, History, Made, Recorded};
+use crate::history::{About, Course, Error, History, INPUTS, Made, Recorded};
 use crate::transport::Stored;
 use crate::wire::Codec;
 use bound::Bound;
 use claims::Norm;
+pub use follow::{Follower, Standing};
 use ledger::{Key, Ledger};
 pub use report::{Finding, Report, Verdict};
 
@@ -82,9 +85,12 @@ struct Verifier {
     /// Partitions whose engines cannot go on.
     halted: BTreeSet<i32>,
     ledger: Ledger,
-    bound: Bound,
+    /// What is named; nothing while a log is followed, where all of it is made anew.
+    bound: Option<Bound>,
     /// Every policy there ever was.
     policies: BTreeMap<Digest, Policy>,
+    /// By partition: below which offset of the proposals choices were looked at, and the last pins.
+    looked: BTreeMap<i32, (Offset, Pins)>,
     report: Report,
 }
 
@@ -100,8 +106,9 @@ impl Verifier {
             courses: BTreeMap::new(),
             halted: BTreeSet::new(),
             ledger: Ledger::default(),
-            bound: Bound::default(),
+            bound: (options.depth >= Depth::Records).then(Bound::default),
             policies: BTreeMap::new(),
+            looked: BTreeMap::new(),
         }
     }
 
@@ -121,27 +128,35 @@ impl Verifier {
     }
 
     fn take(&mut self, stored: Stored) -> Result<(), Error> {
-        if self.recorded.take(&stored) {
+        if INPUTS.contains(&stored.topic) {
+            self.input(stored);
             return Ok(());
         }
-        match stored.topic {
-            Topic::Agents | Topic::Policies | Topic::Trust => self.row(&stored),
-            Topic::Rounds | Topic::Outcomes | Topic::Escalations | Topic::DeadLetters => {
-                self.found(&stored);
-            }
-            Topic::TrustUpdates => {
-                self.found(&stored);
-                self.step(stored);
-            }
-            _ => self.input(stored),
+        self.meet(&stored);
+        if stored.topic == Topic::TrustUpdates {
+            self.step(stored);
         }
         Ok(())
     }
 
+    /// Takes a row of a table, or what a processor put out.
+    fn meet(&mut self, stored: &Stored) {
+        if self.recorded.take(stored) {
+            if let Some(codec) = &self.codec {
+                self.recorded.teach(&self.about.prefix, codec);
+            }
+            return;
+        }
+        match stored.topic {
+            Topic::Agents | Topic::Policies | Topic::Trust => self.row(stored),
+            _ => self.found(stored),
+        }
+    }
+
     fn input(&mut self, stored: Stored) {
         let codec = self.codec();
-        if self.options.depth >= Depth::Records {
-            self.bound.meet(&codec, &stored);
+        if let Some(bound) = &mut self.bound {
+            bound.meet(&codec, &stored);
         }
         if stored.value.is_none() {
             self.report.unverified("ticks");
@@ -209,7 +224,8 @@ impl Verifier {
         }
     }
 
-    fn finish(mut self) -> Report {
+    /// Steps what waits still, now that all inputs there are were taken.
+    fn step_the_rest(&mut self) {
         for partition in self.courses.keys().copied().collect::<Vec<_>>() {
             if self.halted.contains(&partition) {
                 continue;
@@ -221,24 +237,18 @@ impl Verifier {
             let stepped = course.finish(&mut self.tables, &mut |one| made.push(one));
             self.made(partition, stepped, made);
         }
+    }
+
+    fn finish(mut self) -> Report {
+        self.step_the_rest();
         if self.options.depth == Depth::Tables {
-            self.look_at_choices();
+            let all = |_: &Course| Offset(i64::MAX);
+            self.look_at_choices(all);
         }
-        if self.options.depth >= Depth::Records {
-            self.bound.end(&self.about, &mut self.report);
+        if let Some(bound) = &mut self.bound {
+            bound.end(&self.about, &mut self.report);
         }
-        let open: usize = self
-            .courses
-            .values()
-            .map(|c| c.engine().open_rounds().count)
-            .sum();
-        self.report.open = u64::try_from(open).unwrap_or(u64::MAX);
-        for (partition, course) in &self.courses {
-            for waiting in course.engine().waiting() {
-                self.report
-                    .waiting(Finding::of_waiting(*partition, &waiting));
-            }
-        }
+        self.count();
         if self.options.depth == Depth::Tables {
             let settled = Timestamp(self.about.read_at.0 - self.options.grace.0);
             let settle = ledger::Settle {
@@ -251,13 +261,30 @@ impl Verifier {
         self.report
     }
 
-    /// Pins never go back and name what was there; a time of the responses was one.
-    fn look_at_choices(&mut self) {
-        let ends = self.tables.pins();
+    /// Counts the rounds that are open, and what waits.
+    fn count(&mut self) {
+        let open = self.courses.values();
+        let open: usize = open.map(|of| of.engine().open_rounds().count).sum();
+        self.report.open = u64::try_from(open).unwrap_or(u64::MAX);
+        self.report.waiting.clear();
         for (partition, course) in &self.courses {
-            let mut before = Pins::NONE;
-            for (offset, choice) in &course.choices.opened {
-                let is_sound = choice.pins.covers(before) && ends.covers(choice.pins);
+            for waiting in course.engine().waiting() {
+                let waiting = Finding::of_waiting(*partition, &waiting);
+                self.report.waiting(waiting);
+            }
+        }
+    }
+
+    /// Pins never go back and name what was there; a time of the responses was one. Each choice
+    /// below an offset of the proposals is looked at once.
+    fn look_at_choices(&mut self, below: impl Fn(&Course) -> Offset) {
+        let ends = self.tables.pins();
+        for (partition, course) in &mut self.courses {
+            let looked = self.looked.entry(*partition);
+            let (from, before) = looked.or_insert((Offset(0), Pins::NONE));
+            let upto = below(course);
+            for (offset, choice) in course.choices.opened.range(*from..upto) {
+                let is_sound = choice.pins.covers(*before) && ends.covers(choice.pins);
                 if is_sound {
                     self.report.verified(Key::Pins(choice.id).kind());
                 } else {
@@ -265,7 +292,7 @@ impl Verifier {
                     let place = (Topic::Proposals, *partition, *offset);
                     self.report.broken(Finding::of_pins(choice.id, place, what));
                 }
-                before = before.max(choice.pins);
+                *before = before.max(choice.pins);
                 let time = choice.responses_time.unwrap_or_default();
                 let is_none = time.0 > 0 && course.choices.times.contains(&time);
                 if is_none && !self.halted.contains(partition) {
@@ -274,6 +301,7 @@ impl Verifier {
                     self.report.broken(Finding::of_pins(choice.id, place, what));
                 }
             }
+            *from = upto.max(*from);
         }
     }
 }

@@ -111,19 +111,24 @@ impl Codec {
             false => Self::confluent(ids),
         };
         for entry in entries {
-            let Some(kind) = Kind::of_subject(prefix, &entry.subject) else {
-                continue;
-            };
-            let learned = match entry.schema_id {
-                0 => codec.learn_named(kind, &entry.schema),
-                id => codec.learn(kind, id, &entry.schema),
-            };
-            if let Err(error) = learned {
-                let (subject, id) = (&entry.subject, entry.schema_id);
-                tracing::warn!(%subject, id, %error, "recorded schema cannot be read");
-            }
+            codec.learn_recorded(prefix, entry);
         }
         codec
+    }
+
+    /// Makes known what was recorded of a schema, if it can be read as its kind.
+    pub fn learn_recorded(&self, prefix: &str, entry: &SchemaEntry) {
+        let Some(kind) = Kind::of_subject(prefix, &entry.subject) else {
+            return;
+        };
+        let learned = match entry.schema_id {
+            0 => self.learn_named(kind, &entry.schema),
+            id => self.learn(kind, id, &entry.schema),
+        };
+        if let Err(error) = learned {
+            let (subject, id) = (&entry.subject, entry.schema_id);
+            tracing::warn!(%subject, id, %error, "recorded schema cannot be read");
+        }
     }
 
     fn new(framing: Framing, ids: BTreeMap<Kind, i32>) -> Self {

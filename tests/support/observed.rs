@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 
 use quorate::transport::kafka::Reader;
 use quorate_core::topic::Topic;
@@ -27,18 +28,18 @@ impl House {
         let log = File::create(folder.path().join("log")).unwrap();
         let arguments = ["run", "--instance", instance, "--observe", "127.0.0.1:0"];
         let told = ["--config", file.to_str().unwrap()];
-        let mut command = self.command(&[&arguments[..], &told].concat());
-        command.stderr(log);
-        let path = folder.path().join("log");
-        let processor = Processor::start(instance, command, Some(path));
-        let mut observed = Observed {
-            processor: Some(processor),
-            address: String::new(),
-            folder,
-        };
-        until("it serves", || observed.served_at().is_some());
-        observed.address = observed.served_at().unwrap();
-        observed
+        let command = self.command(&[&arguments[..], &told].concat());
+        Observed::start(instance, command, folder, log)
+    }
+
+    /// Starts a verifier that goes on with the log and can be looked at.
+    pub(crate) fn verify_on(&self, more: &[&str]) -> Observed {
+        let folder = TempDir::new().unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let arguments = ["verify", "--follow", "--observe", "127.0.0.1:0"];
+        let mut command = self.command(&[&arguments[..], more].concat());
+        command.stdout(File::create(folder.path().join("said")).unwrap());
+        Observed::start("verifier", command, folder, log)
     }
 }
 
@@ -51,6 +52,33 @@ impl House {
 }
 
 impl Observed {
+    fn start(name: &str, mut command: Command, folder: TempDir, log: File) -> Self {
+        command.stderr(log);
+        let path = folder.path().join("log");
+        let processor = Processor::start(name, command, Some(path));
+        let mut observed = Self {
+            processor: Some(processor),
+            address: String::new(),
+            folder,
+        };
+        until("it serves", || observed.served_at().is_some());
+        observed.address = observed.served_at().unwrap();
+        observed
+    }
+
+    /// What a verifier has said so far.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("said")).unwrap()
+    }
+
+    /// Asks a verifier to stop: the exit code, and what it has said.
+    pub(crate) fn verified(mut self) -> (Option<i32>, String) {
+        let processor = self.processor.take().unwrap();
+        processor.signal("-TERM");
+        let status = processor.ended();
+        (status.code(), self.said())
+    }
+
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(mut self) {
         self.processor.take().unwrap().stop();

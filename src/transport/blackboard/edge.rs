@@ -1,5 +1,6 @@
 //! A blackboard from its edge: records appended one transaction at a time, and what is there read.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +13,7 @@ use super::open::sql;
 use super::shared::Sharing;
 use super::{Blackboard, Reader};
 use crate::transport::together::Together;
-use crate::transport::{Appended, Entry, Error, Handle, Reading, Shared};
+use crate::transport::{Appended, Committed, Entry, Error, Handle, Reading, Shared};
 use crate::wire::Codec;
 
 /// A blackboard to whoever is no processor.
@@ -97,6 +98,15 @@ impl Handle for Edge {
         };
         let found = reader.committed_at(topic, partition)?;
         Ok(found.map(|(next, _)| next))
+    }
+
+    fn positions(&self) -> Result<BTreeMap<i32, Committed>, Error> {
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = match &mut *asks {
+            Some(reader) => reader,
+            none => none.insert(Reader::open(&self.board)?),
+        };
+        reader.positions()
     }
 }
 

@@ -333,6 +333,18 @@ pub(super) fn committed(
     found.optional()
 }
 
+/// Every position that is committed: topic, partition, the position, and what goes with it.
+pub(super) fn all_committed(
+    file: &Connection,
+) -> rusqlite::Result<Vec<(String, i32, i64, String)>> {
+    let mut asked =
+        file.prepare_cached("SELECT topic, partition, next, metadata FROM positions")?;
+    let rows = asked.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    rows.collect()
+}
+
 /// Appends a record inside the caller's transaction, now or when it is told to be.
 pub(super) fn append(
     file: &Connection,

@@ -12,13 +12,11 @@ use quorate_core::topic::Topic;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::feed::Feed;
-use super::file::{Blackboard, committed, next};
+use super::file::{Blackboard, all_committed, committed, next};
 use super::open::{Reads, sql};
 use super::schemas::Schemas;
 use crate::transport::unread::refused_for_schema;
-use crate::transport::{
-    Committed, Error, Header, INPUTS, Reading, Source, Start, Stored, positions,
-};
+use crate::transport::{Committed, Error, Header, Reading, Source, Start, Stored, positions};
 
 /// Most records read at a time.
 const PAGE: usize = 256;
@@ -76,6 +74,28 @@ impl Reader {
 }
 
 impl Reader {
+    /// What is committed of every partition, all of it of one moment.
+    pub(super) fn positions(&self) -> Result<BTreeMap<i32, Committed>, Error> {
+        let all = all_committed(&*self.file()?).map_err(sql("ask for positions"))?;
+        let mut known = BTreeMap::new();
+        for (topic, partition, next, metadata) in all {
+            let Some(topic) = Topic::named(&topic) else {
+                continue;
+            };
+            let (position, pins) = positions::read(next, &metadata).ok_or_else(|| {
+                let why = format!("the position of {topic} is not of our making: {metadata}");
+                Error::halted(partition, why)
+            })?;
+            let committed = known.entry(partition).or_insert_with(|| Committed {
+                positions: BTreeMap::new(),
+                pins: Pins::NONE,
+            });
+            committed.positions.insert(topic, position);
+            committed.pins = committed.pins.max(pins);
+        }
+        Ok(known)
+    }
+
     fn was_refused(&self, stored: &Stored) -> Result<bool, Error> {
         let place = (stored.topic, stored.partition);
         if !self.refused.borrow().contains_key(&place) {
@@ -231,26 +251,9 @@ impl Reading for Reader {
 
 impl Source for Reader {
     fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
-        let of = |&partition: &i32| {
-            let mut committed = Committed {
-                positions: BTreeMap::new(),
-                pins: Pins::NONE,
-            };
-            for topic in INPUTS {
-                let Some((next, metadata)) = self.committed_at(topic, partition)? else {
-                    continue;
-                };
-                let (position, pins) = positions::read(next, &metadata).ok_or_else(|| {
-                    let why = format!("the position of {topic} is not of our making: {metadata}");
-                    Error::halted(partition, why)
-                })?;
-                committed.positions.insert(topic, position);
-                committed.pins = pins;
-            }
-            let found = !committed.positions.is_empty();
-            Ok((partition, found.then_some(committed)))
-        };
-        partitions.iter().map(of).collect()
+        let mut known = self.positions()?;
+        let of = |&partition: &i32| (partition, known.remove(&partition));
+        Ok(partitions.iter().map(of).collect())
     }
 
     /// One by a schema that is not of ours was read, or refused where nobody had recorded that yet.

@@ -9,10 +9,11 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::connection::PATIENCE;
 use super::shared::Sharing;
+use super::source::committed;
 use super::topics::present;
 use super::{Appended, Appender, Connection, Error, Reader, Schemas, partitions};
 use crate::transport::together::Together;
-use crate::transport::{Entry, Handle, Reading, Shared};
+use crate::transport::{Committed, Entry, Handle, Reading, Shared};
 use crate::wire::{Codec, Kind};
 
 /// Producers, among which partitions are shared out: a leader that does not answer keeps no more
@@ -47,6 +48,15 @@ impl Edge {
 }
 
 impl Edge {
+    /// Somebody who can be asked for the group's positions.
+    fn asker<'a>(&self, asks: &'a mut Option<Reader>) -> Result<&'a Reader, Error> {
+        let open = || Reader::of_group(&self.connection, &self.connection.group());
+        Ok(match asks {
+            Some(reader) => reader,
+            none => none.insert(open()?),
+        })
+    }
+
     /// Where each of these came to lie, in their order: those of a partition lie in the order in
     /// which one producer was given them.
     fn in_order(&self, entries: &[Entry<'_>], appended: Vec<Appended>) -> Vec<Appended> {
@@ -122,13 +132,7 @@ impl Handle for Edge {
     /// It waits while a transaction holds the position.
     fn committed(&self, topic: Topic, partition: i32) -> Result<Option<i64>, Error> {
         let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
-        let reader = match &mut *asks {
-            Some(reader) => reader,
-            none => none.insert(Reader::of_group(
-                &self.connection,
-                &self.connection.group(),
-            )?),
-        };
+        let reader = self.asker(&mut asks)?;
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.connection.topic(topic), partition);
         let answer = reader.consumer().committed_offsets(list, PATIENCE);
@@ -141,5 +145,20 @@ impl Handle for Edge {
             .error()
             .map_err(Error::kafka("read committed positions"))?;
         Ok(found.offset().to_raw().filter(|next| *next >= 0))
+    }
+
+    /// It waits while a transaction holds one of them.
+    fn positions(&self) -> Result<BTreeMap<i32, Committed>, Error> {
+        let count = self.partitions()?;
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.asker(&mut asks)?;
+        let mut known = BTreeMap::new();
+        // One by one: there may be no moment at which no partition of any is held.
+        for partition in 0..count {
+            let found = committed(&self.connection, reader, &[partition])?;
+            let found = found.into_iter();
+            known.extend(found.filter_map(|(partition, found)| Some((partition, found?))));
+        }
+        Ok(known)
     }
 }

@@ -56,17 +56,7 @@ impl Reading for Side {
 
 impl Source for Side {
     fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
-        let mut list = TopicPartitionList::new();
-        for &partition in partitions {
-            for topic in INPUTS {
-                list.add_partition(&self.connection.topic(topic), partition);
-            }
-        }
-        // Stable offsets only: it waits while a predecessor's transaction holds some.
-        let answer = self.reader.consumer().committed_offsets(list, PATIENCE * 2);
-        let answer = answer.map_err(Error::kafka("ask for committed positions"))?;
-        let of = |&partition: &i32| Ok((partition, self.of(&answer, partition)?));
-        partitions.iter().map(of).collect()
+        committed(&self.connection, &self.reader, partitions)
     }
 
     fn as_it_was(&self, stored: Stored) -> Result<Option<Stored>, Error> {
@@ -74,30 +64,51 @@ impl Source for Side {
     }
 }
 
-impl Side {
-    /// What the answer says of a partition.
-    fn of(&self, answer: &TopicPartitionList, partition: i32) -> Result<Option<Committed>, Error> {
-        let mut committed = Committed {
-            positions: BTreeMap::new(),
-            pins: Pins::NONE,
-        };
+/// What the processors' group has committed of partitions, by a reader of that group.
+pub(super) fn committed(
+    connection: &Connection,
+    reader: &Reader,
+    partitions: &[i32],
+) -> Result<BTreeMap<i32, Option<Committed>>, Error> {
+    let mut list = TopicPartitionList::new();
+    for &partition in partitions {
         for topic in INPUTS {
-            let found = answer.find_partition(&self.connection.topic(topic), partition);
-            let Some(found) = found else { continue };
-            found
-                .error()
-                .map_err(Error::kafka("read committed positions"))?;
-            let Some(next) = found.offset().to_raw().filter(|next| *next >= 0) else {
-                continue;
-            };
-            let (position, pins) = positions::read(next, found.metadata()).ok_or_else(|| {
-                let why = "its committed offset is not of our making; if somebody reset \
-                           the group's offsets, restore them by `quorate offsets restore`";
-                Error::halted(partition, format!("{topic}: {why}"))
-            })?;
-            committed.positions.insert(topic, position);
-            committed.pins = committed.pins.max(pins);
+            list.add_partition(&connection.topic(topic), partition);
         }
-        Ok((!committed.positions.is_empty()).then_some(committed))
     }
+    // Stable offsets only: it waits while a predecessor's transaction holds some.
+    let answer = reader.consumer().committed_offsets(list, PATIENCE * 2);
+    let answer = answer.map_err(Error::kafka("ask for committed positions"))?;
+    let of = |&partition: &i32| Ok((partition, said_of(connection, &answer, partition)?));
+    partitions.iter().map(of).collect()
+}
+
+/// What the answer says of a partition.
+fn said_of(
+    connection: &Connection,
+    answer: &TopicPartitionList,
+    partition: i32,
+) -> Result<Option<Committed>, Error> {
+    let mut committed = Committed {
+        positions: BTreeMap::new(),
+        pins: Pins::NONE,
+    };
+    for topic in INPUTS {
+        let found = answer.find_partition(&connection.topic(topic), partition);
+        let Some(found) = found else { continue };
+        found
+            .error()
+            .map_err(Error::kafka("read committed positions"))?;
+        let Some(next) = found.offset().to_raw().filter(|next| *next >= 0) else {
+            continue;
+        };
+        let (position, pins) = positions::read(next, found.metadata()).ok_or_else(|| {
+            let why = "its committed offset is not of our making; if somebody reset \
+                       the group's offsets, restore them by `quorate offsets restore`";
+            Error::halted(partition, format!("{topic}: {why}"))
+        })?;
+        committed.positions.insert(topic, position);
+        committed.pins = committed.pins.max(pins);
+    }
+    Ok((!committed.positions.is_empty()).then_some(committed))
 }

@@ -1,0 +1,159 @@
+//! What of a ledger can be told while its log goes on: what nothing can come to meet any more.
+//!
+//! What was met is forgotten at once, and so is what was told. What a ledger holds between two
+//! readings is what is still under way on one side.
+
+use std::collections::BTreeSet;
+
+use super::ledger::{Claim, Key, Ledger, Settle, Sides, nearest};
+use super::report::Report;
+
+/// For how many readings it is remembered that a round is forgotten.
+const REMEMBERED: u64 = 2;
+
+/// What is under way no more.
+pub(super) struct Due<'a> {
+    pub(super) settle: Settle<'a>,
+    /// Something was found, and all is stepped that it may follow from.
+    pub(super) is_stale: &'a dyn Fn(&Claim) -> bool,
+    /// Something is expected, and all is read that it may be among.
+    pub(super) is_covered: &'a dyn Fn(&Claim) -> bool,
+    /// The same, and has been for as long as processors may take.
+    pub(super) is_overdue: &'a dyn Fn(&Claim) -> bool,
+}
+
+impl Ledger {
+    /// Tells what is left over on one side and is under way no more.
+    pub(super) fn judge(&mut self, due: &Due<'_>, report: &mut Report) {
+        let mut rounds = std::mem::take(&mut self.rounds);
+        rounds.retain(|_, sides| {
+            self.judge_round(sides, due, report);
+            !sides.is_empty()
+        });
+        self.rounds = rounds;
+        let mut all = std::mem::take(&mut self.sides);
+        all.retain(|_, sides| {
+            self.judge_sides(sides, due, report);
+            !sides.is_empty()
+        });
+        self.sides = all;
+        self.forget_rounds();
+    }
+
+    /// How much is found and not expected, and the other way round.
+    pub(super) fn left_over(&self) -> (usize, usize) {
+        let all = self.rounds.values().chain(self.sides.values());
+        all.fold((0, 0), |(found, expected), sides| {
+            (found + sides.found.len(), expected + sides.expected.len())
+        })
+    }
+
+    fn judge_round(&self, sides: &mut Sides, due: &Due<'_>, report: &mut Report) {
+        let Sides {
+            found,
+            expected,
+            met,
+        } = sides;
+        let mut last = None;
+        found.retain(|claim| {
+            // Several of them may say the same: then the last one is meant, since all of a round's
+            // records are read before its inputs are stepped.
+            let at = expected.iter().rposition(|other| claim.meets(other));
+            if at.is_some() || met.iter().any(|other| claim.meets(other)) {
+                report.verified_of(claim.key.kind(), claim.id);
+                last = last.max(at);
+                return false;
+            }
+            let is_stale = (due.is_stale)(claim);
+            if is_stale {
+                self.tell(Some(claim), nearest(expected, claim), &due.settle, report);
+            }
+            !is_stale
+        });
+        // Whatever lies before one that was found may have been compacted away.
+        if let Some(last) = last {
+            *met = expected.drain(..=last).rev().take(1).collect();
+            met.retain(|claim| claim.may_recur);
+        }
+        // One that is found and not expected yet may be what it was compacted away for.
+        if !found.is_empty() {
+            return;
+        }
+        let Some(last) = expected.last().filter(|last| (due.is_overdue)(last)) else {
+            return;
+        };
+        if !last.id.is_some_and(|id| self.forgotten.contains_key(&id)) {
+            self.tell(None, Some(last), &due.settle, report);
+        }
+        expected.clear();
+    }
+
+    fn judge_sides(&self, sides: &mut Sides, due: &Due<'_>, report: &mut Report) {
+        let Sides {
+            found,
+            expected,
+            met,
+        } = sides;
+        // What is hidden behind somebody's transaction is found after it was expected.
+        found.retain(|claim| {
+            let at = expected.iter().position(|other| claim.meets(other));
+            if let Some(at) = at {
+                expected.remove(at);
+                report.verified_of(claim.key.kind(), claim.id);
+            }
+            at.is_none()
+        });
+        self.settle_ended(found, expected, report);
+        found.retain(|claim| {
+            if !(due.is_stale)(claim) {
+                return true;
+            }
+            // What was to be there instead will not come, too, unless it is under way.
+            let instead = expected.iter().position(|other| (due.is_covered)(other));
+            let instead = instead.map(|at| expected.remove(at));
+            self.tell(Some(claim), instead.as_ref(), &due.settle, report);
+            false
+        });
+        expected.retain(|claim| {
+            let is_overdue = (due.is_overdue)(claim);
+            if is_overdue {
+                self.tell(None, Some(claim), &due.settle, report);
+            }
+            !is_overdue
+        });
+        // Nobody forwards again what he has committed as read.
+        met.retain(|claim| !(due.is_covered)(claim));
+    }
+
+    /// Forgets which rounds are forgotten or have lost input, but for those something is left of.
+    fn forget_rounds(&mut self) {
+        let of_sides = |sides: &Sides| {
+            let all = sides.found.iter().chain(&sides.expected);
+            all.filter_map(|claim| claim.id).collect::<Vec<_>>()
+        };
+        let all = self.rounds.values().chain(self.sides.values());
+        let needed: BTreeSet<_> = all.flat_map(of_sides).collect();
+        let now = self.now.reading;
+        for remembered in [&mut self.forgotten, &mut self.lost] {
+            remembered
+                .retain(|id, since| now.saturating_sub(*since) < REMEMBERED || needed.contains(id));
+        }
+    }
+}
+
+impl Sides {
+    const fn is_empty(&self) -> bool {
+        self.found.is_empty() && self.expected.is_empty() && self.met.is_empty()
+    }
+}
+
+impl Key {
+    /// Where a record that was forwarded lay: partition and offset.
+    pub(super) fn origin(&self) -> Option<(i32, i64)> {
+        let Self::Forward(_, origin) = self else {
+            return None;
+        };
+        let (partition, offset) = origin.split_once(':')?;
+        Some((partition.parse().ok()?, offset.parse().ok()?))
+    }
+}
