@@ -1,5 +1,5 @@
-//! Claims to escalations: one reviewer's at every gateway, whoever was asked; told to everybody; and
-//! nothing is decided by them.
+//! Claims to escalations: one reviewer's at every gateway, whoever was asked; told to everybody, and in
+//! what people did; and nothing is decided by them.
 
 use std::ops::ControlFlow;
 use std::thread;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use quorate::transport::Stored;
 use quorate::transport::blackboard::Blackboard;
+use quorate::wire::partition_of;
 use quorate_core::ids::Millis;
 use quorate_core::records::Claim;
 use quorate_core::topic::Topic;
@@ -214,9 +215,71 @@ fn raced(house: &House) {
             until("both tell the same", || holder(web, &round) == people[won]);
         }
     }
+    audited(house, &webs);
     for web in webs {
         web.stop();
     }
+}
+
+/// What was claimed and given up is told of as what people did, at every gateway, and in files.
+fn audited(house: &House, webs: &[Web; 2]) {
+    let [here, there] = webs;
+    let round = escalated(webs, "audited");
+    claim(here, "PUT", "rita", &round).with(200);
+    assert_eq!(done(here, &round), [json!(["rita", "CLAIMED", null])]);
+    claim(here, "DELETE", "rita", &round).with(204);
+    claim(here, "PUT", "olga", &round).with(200);
+    // As of another gateway that had not read yet whose it is; and of no round.
+    let (mut pen, codec) = (house.place().pen(), house.place().codec());
+    for key in ["none", &round] {
+        let claim = Claim {
+            proposal_id: key.to_owned(),
+            reviewer: "rita".to_owned(),
+            lasts_ms: Millis(900_000),
+        };
+        let value = codec.encode(&claim).unwrap();
+        let (key, partition) = (key.as_bytes(), partition_of(round.as_bytes(), 2));
+        pen.append(Topic::Claims, partition, Some(key), Some(&value), &[]);
+    }
+    pen.settle().unwrap();
+    let all = [
+        json!(["rita", "CLAIMED", "already_claimed"]),
+        json!(["olga", "CLAIMED", null]),
+        json!(["rita", "RELEASED", null]),
+        json!(["rita", "CLAIMED", null]),
+    ];
+    let later = house.serve(Some(&everybody()));
+    for web in [here, there, &later] {
+        until("it is told", || done(web, &round) == all);
+        let audit = web.get("op", "/v1/audit").with(200);
+        assert_eq!(audit["lacks"], Value::Null);
+        assert!(!audit.to_string().contains("\"none\""));
+        let hers = web.get("op", "/v1/audit?kind=claim&by=olga").with(200);
+        let hers = &hers["actions"][0];
+        assert_eq!(
+            (&hers["about"], &hers["topic"]),
+            (&json!(round), &json!("claims"))
+        );
+        let csv = web.get("op", "/v1/audit/export?kind=claim&by=olga").body;
+        let line = format!("\"claim\",\"olga\",\"{round}\",\"CLAIMED\"");
+        assert!(
+            csv.to_string().contains(&line.replace('"', "\\\"")),
+            "{csv}"
+        );
+        let json = web.get("op", "/v1/audit/export?format=jsonl&kind=claim");
+        assert!(json.body.to_string().contains("already_claimed"));
+    }
+    later.stop();
+}
+
+/// What a gateway tells of a round's claims, the latest first: by whom, what, and why it is none.
+fn done(web: &Web, round: &str) -> Vec<Value> {
+    let audit = web.get("op", "/v1/audit?kind=claim").with(200);
+    let all = audit["actions"].as_array().unwrap().iter();
+    let of_it = all.filter(|action| action["about"] == round);
+    of_it
+        .map(|action| json!([action["by"], action["says"], action["refused"]]))
+        .collect()
 }
 
 #[test]
@@ -262,6 +325,9 @@ fn goes_on_without(house: &House, web: &Web) {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("run `quorate topics apply`"), "{detail}");
     assert!(web.log().contains("no escalation can be claimed"));
+    let audit = web.get("op", "/v1/audit").with(200);
+    let lacks = audit["lacks"].as_str().unwrap();
+    assert!(lacks.contains("run `quorate topics apply`"), "{lacks}");
     assert_eq!(holder(web, &round), Value::Null);
     let partitions = ["--partitions", "2"];
     assert!(

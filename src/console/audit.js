@@ -5,10 +5,12 @@ import { h, text } from "./dom.js";
 import { asked, digest, files, filter, LIMIT, onward, place, row, table, when } from "./tables.js";
 import * as words from "./words.js";
 
-const KINDS = ["decision", "result", "suspension", "agent", "policy"];
+const KINDS = ["decision", "claim", "result", "suspension", "agent", "policy"];
+const OF_ROUNDS = ["decision", "claim", "result"];
 const SAYS = {
   decision: words.DECIDES,
   result: { RIGHT: "says: right", WRONG: "says: wrong", UNKNOWN: "says: unknown" },
+  claim: { CLAIMED: "claims it", RELEASED: "gives it up" },
   suspension: { agent: "suspends an agent", pattern: "suspends a policy" },
 };
 
@@ -46,6 +48,7 @@ export async function audit(given, house, signal) {
   return [
     filter(house, "audit", given, fields),
     files("../v1/audit/export", query),
+    page.lacks === null ? null : h("p", {}, `Claims, or the latest of them, are missing: ${page.lacks}.`),
     rows.length === 0
       ? h("p", {}, "Nothing of that is remembered.")
       : table("Audit", columns, rows),
@@ -59,7 +62,7 @@ function did({ kind, says }) {
 }
 
 function about({ kind, about: what, says }) {
-  if (kind === "decision" || kind === "result") return h("a", { href: `?round=${what}` }, what);
+  if (OF_ROUNDS.includes(kind)) return h("a", { href: `?round=${what}` }, what);
   const isAgent = kind === "agent" || says === "agent";
   const query = new URLSearchParams({ page: "agents", agent: what });
   return isAgent ? h("a", { href: `?${query}` }, text(what)) : text(what);

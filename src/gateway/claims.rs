@@ -115,6 +115,14 @@ impl Claims {
         self.news.subscribe()
     }
 
+    /// Whether nobody else's claim keeps out one that was appended at a time; none if it is of no
+    /// round.
+    fn is_free(&self, claim: &Claim, at: Timestamp) -> Option<bool> {
+        let id = claim.proposal_id.parse().ok()?;
+        let read = self.read.read().unwrap_or_else(PoisonError::into_inner);
+        Some(read.is_free(id, claim, at))
+    }
+
     /// Takes a claim, appended at a time to where it lies.
     fn take(&self, claim: &Claim, at: Timestamp, (partition, offset): (i32, i64)) {
         self.change(|read| {
@@ -176,14 +184,11 @@ impl Standing {
 impl Read {
     /// The rule: a living claim keeps out everybody but whose it is.
     fn take(&mut self, id: ProposalId, claim: &Claim, at: Timestamp) {
-        let before = self.last.get(&id);
-        let living = before.filter(|last| last.standing.is_living(at));
-        let is_free = living.is_none_or(|last| *last.standing.reviewer == *claim.reviewer);
-        let releases = claim.lasts_ms <= Millis(0);
-        if !is_free || living.is_none() && releases {
+        let is_new = self.living(id, at).is_none();
+        if !self.is_free(id, claim, at) || is_new && releases(claim) {
             return;
         }
-        if let Some(before) = before {
+        if let Some(before) = self.last.get(&id) {
             self.changes.remove(&before.change);
         }
         self.count += 1;
@@ -200,6 +205,16 @@ impl Read {
         }
     }
 
+    fn is_free(&self, id: ProposalId, claim: &Claim, at: Timestamp) -> bool {
+        let living = self.living(id, at);
+        living.is_none_or(|living| *living.reviewer == *claim.reviewer)
+    }
+
+    fn living(&self, id: ProposalId, at: Timestamp) -> Option<&Standing> {
+        let last = self.last.get(&id).map(|last| &last.standing);
+        last.filter(|last| last.is_living(at))
+    }
+
     /// Forgets what has been over for long: whoever follows was told by then.
     fn forget(&mut self, now: Timestamp) {
         let changes = &mut self.changes;
@@ -211,6 +226,11 @@ impl Read {
             !is_over
         });
     }
+}
+
+/// Whether a claim gives up one.
+pub(super) fn releases(claim: &Claim) -> bool {
+    claim.lasts_ms <= Millis(0)
 }
 
 impl Desk {

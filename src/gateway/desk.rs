@@ -116,7 +116,8 @@ impl Desk {
     /// Keeps what is known of the log up to date until `stop` is set; for a thread of its own.
     pub fn follow(&self, stop: &AtomicBool) {
         let ended = Arc::new(AtomicBool::new(false));
-        let listening = claims::listen(&self.claims, &self.handle, self.partitions, &ended);
+        let (claims, view) = (&self.claims, &self.view);
+        let listening = claims::listen(claims, view, &self.handle, self.partitions, &ended);
         if let Err(error) = listening {
             tracing::error!(%error, "cannot start a thread: nothing can be claimed");
         }

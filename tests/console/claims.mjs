@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import {
+  AT,
   ask,
   elapse,
   escalate,
@@ -84,6 +85,25 @@ await elapse(rita);
 const decision = await last(first);
 assert.deepEqual([decision.status, decision.resolved_by], ["REJECTED", "HUMAN"]);
 await until("it is nobody's", async () => (await claim(first)) === null);
+
+step("the audit tells who claimed it and gave it up");
+await rita.goto(`${AT}/console/?page=audit&kind=claim`);
+await rita.waitForSelector("table");
+const told = await rita.locator("tbody tr").allInnerTexts();
+assert.equal(told.length, 4, told.join("\n"));
+assert.ok(told.every((line) => line.includes("rita") && line.includes(first)), told.join("\n"));
+assert.deepEqual(
+  told.map((line) => line.includes("claims it")),
+  [false, true, false, true],
+);
+assert.match(told[0], /gives it up/);
+assert.equal(await rita.locator("main >> text=are missing").count(), 0);
+assert.deepEqual(await flaws(rita), []);
+await rita.route("**/v1/audit?**", (route) =>
+  route.fulfill({ json: { actions: [], next: null, lacks: "no topic; run `quorate topics apply`" } }),
+);
+await rita.reload();
+await rita.waitForSelector("main >> text=Claims, or the latest of them, are missing: no topic");
 
 for (const page of [rita, olga]) await sound(page);
 await browser.close();

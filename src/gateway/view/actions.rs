@@ -1,4 +1,4 @@
-//! What people did: decisions, results, orders, and what they wrote into the tables.
+//! What people did: decisions, results, orders, claims, and what they wrote into the tables.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -27,6 +27,8 @@ pub(in crate::gateway) struct Action {
     pub(in crate::gateway) words: Box<str>,
     /// Of the decision package that was seen, or of the policy.
     pub(in crate::gateway) digest: Option<Digest>,
+    /// Why it has done nothing, where no processor says so.
+    pub(in crate::gateway) void: Option<&'static str>,
 }
 
 /// What sort of thing was done.
@@ -42,12 +44,20 @@ pub(in crate::gateway) enum Sort {
     Agent,
     /// A policy was written.
     Policy,
+    /// An escalation was claimed, or given up.
+    Claim,
 }
 
 impl Sort {
     /// All of them, by name.
-    pub(in crate::gateway) const NAMES: [&'static str; 5] =
-        ["decision", "result", "suspension", "agent", "policy"];
+    pub(in crate::gateway) const NAMES: [&'static str; 6] = [
+        "decision",
+        "result",
+        "suspension",
+        "agent",
+        "policy",
+        "claim",
+    ];
 
     /// Its name.
     pub(in crate::gateway) const fn name(self) -> &'static str {
@@ -57,6 +67,7 @@ impl Sort {
             Self::Suspension => "suspension",
             Self::Agent => "agent",
             Self::Policy => "policy",
+            Self::Claim => "claim",
         }
     }
 }
@@ -140,6 +151,7 @@ mod tests {
             code: "".into(),
             words: words.into(),
             digest: None,
+            void: None,
         }
     }
 

@@ -219,6 +219,7 @@ impl Taken {
                     code: clipped(&decision.reason_code),
                     words: clipped(&decision.rationale),
                     digest: Some(decision.package_digest),
+                    void: None,
                 };
                 Some(Self::Done(Some(id), action, Some(mark)))
             }
@@ -235,6 +236,7 @@ impl Taken {
                     code: symbol(&result.basis).into(),
                     words: clipped(&result.note),
                     digest: None,
+                    void: None,
                 };
                 Some(Self::Done(Some(id), action, Some(mark)))
             }
@@ -257,6 +259,7 @@ fn ordered(control: Control) -> Action {
         code: control.control_id.into(),
         words: clipped(&control.reason),
         digest: None,
+        void: None,
     }
 }
 

@@ -1,17 +1,34 @@
 //! How records change what is remembered.
 
 use quorate_core::ids::{Offset, ProposalId, Timestamp};
-use quorate_core::records::{Agent, AgentKind, DeadLetter, Policy, TrustUpdate};
+use quorate_core::records::{Agent, AgentKind, Claim, DeadLetter, Policy, TrustUpdate};
 use quorate_core::topic::Topic;
 
 use super::actions::{Action, Sort};
-use super::marks::Mark;
+use super::marks::{Mark, clipped};
 use super::streams::Parked;
 use super::tags::Item;
 use super::taken::{Taken, symbol};
-use super::{Known, SWEEP, letters, streams};
+use super::{Known, SWEEP, View, letters, streams};
 use crate::engine::trust_key;
+use crate::gateway::claims::releases;
 use crate::transport::Stored;
+
+impl View {
+    /// Takes a claim to an escalation, which comes beside everything else; whether it stands.
+    pub(in crate::gateway) fn take_claim(
+        &self,
+        claim: &Claim,
+        stands: bool,
+        at: Timestamp,
+        (partition, offset): (i32, i64),
+    ) {
+        let place = (Topic::Claims, partition, offset);
+        self.change()
+            .actions
+            .take(at, place, claimed(claim, stands));
+    }
+}
 
 impl Known {
     fn is_old(&self, at: Timestamp) -> bool {
@@ -237,6 +254,26 @@ fn listed(agent: &Agent) -> Action {
         code: symbol(&agent.kind).into(),
         words: "".into(),
         digest: None,
+        void: None,
+    }
+}
+
+/// What somebody claimed, or gave up.
+fn claimed(claim: &Claim, stands: bool) -> Action {
+    let says = if releases(claim) {
+        "RELEASED"
+    } else {
+        "CLAIMED"
+    };
+    Action {
+        sort: Sort::Claim,
+        by: Some(clipped(&claim.reviewer)),
+        about: clipped(&claim.proposal_id),
+        says: says.into(),
+        code: "".into(),
+        words: "".into(),
+        digest: None,
+        void: (!stands).then_some("already_claimed"),
     }
 }
 
@@ -250,5 +287,6 @@ fn ruled(policy: &Policy) -> Action {
         code: "".into(),
         words: "".into(),
         digest: Some(policy.digest),
+        void: None,
     }
 }

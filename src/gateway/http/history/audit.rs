@@ -32,6 +32,8 @@ pub(in crate::gateway::http) struct HumanActions {
     actions: Vec<HumanAction>,
     /// To be given as `after`, if there is more.
     next: Option<String>,
+    /// Why claims, or the latest of them, are not among these, if they are not.
+    lacks: Option<String>,
 }
 
 /// Something that a person did.
@@ -43,13 +45,14 @@ pub(in crate::gateway::http) struct HumanAction {
     pub(super) topic: &'static str,
     pub(super) partition: i32,
     pub(super) offset: i64,
-    /// What sort of thing it is: `decision`, `result`, `suspension`, `agent` or `policy`.
+    /// What sort of thing it is: `decision`, `result`, `suspension`, `agent`, `policy` or
+    /// `claim`.
     pub(super) kind: &'static str,
     /// Who did it; the records of agents and policies do not say.
     pub(super) by: Option<String>,
     /// The round, agent or pattern it is about.
     pub(super) about: String,
-    /// What it says: a verdict, a result, a status or a mode.
+    /// What it says: a verdict, a result, a status, a mode, `CLAIMED` or `RELEASED`.
     pub(super) says: String,
     /// The reviewer's code for the reason, or how a result is known.
     pub(super) code: String,
@@ -57,7 +60,8 @@ pub(in crate::gateway::http) struct HumanAction {
     pub(super) words: String,
     /// Of the decision package that was seen, or of the policy.
     pub(super) digest: Option<String>,
-    /// The code by which processors refused it, if they did.
+    /// The code by which processors refused it, if they did; `already_claimed` where somebody
+    /// else had claimed it.
     pub(super) refused: Option<String>,
 }
 
@@ -75,6 +79,7 @@ pub(in crate::gateway::http) async fn audit(
         HumanActions {
             actions: found.iter().map(|found| told(known, *found)).collect(),
             next: next.map(|next| cursor(&next)),
+            lacks: gateway.desk.claims().lacks(),
         }
     })?;
     json(&page)
@@ -95,6 +100,9 @@ pub(super) fn told(known: &Known, (when, action): (When, &Action)) -> HumanActio
         code: action.code.to_string(),
         words: action.words.to_string(),
         digest: action.digest.map(|digest| digest.to_string()),
-        refused: known.refused(&place).map(str::to_owned),
+        refused: action
+            .void
+            .or_else(|| known.refused(&place))
+            .map(str::to_owned),
     }
 }
