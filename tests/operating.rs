@@ -98,6 +98,7 @@ fn an_operator_suspends_and_resumes_by_way_of_a_gateway_that_may() {
     assert_eq!(mode(&house, "pay"), "suspended");
     assert_eq!(delete(&web, "op", POLICY).with(200)["change"], "written");
     assert_eq!(mode(&house, "pay"), "live");
+    who_did_it_is_told(&house, &web);
 
     for nobody in [
         "/v1/agents/zoe/suspension",
@@ -126,6 +127,61 @@ fn an_operator_suspends_and_resumes_by_way_of_a_gateway_that_may() {
     }
     web.stop();
     processor.stop();
+}
+
+/// Records of tables have who had them written, where that is known.
+fn who_did_it_is_told(house: &House, web: &Web) {
+    house.ok(&["resume", "agent", "ada", "--operator", "nobody"]);
+    house.ok(&[
+        "suspend",
+        "agent",
+        "ada",
+        "--operator",
+        "opal",
+        "--reason",
+        "why",
+    ]);
+    house.ok(&["resume", "agent", "ada", "--operator", "otto"]);
+    house.ok(&[
+        "suspend",
+        "pattern",
+        "pay",
+        "--operator",
+        "opal",
+        "--reason",
+        "why",
+    ]);
+    house.ok(&["resume", "pattern", "pay"]);
+    let done = |kind: &str, about: &str| -> Vec<Value> {
+        let audit = web.get("op", &format!("/v1/audit?kind={kind}")).with(200);
+        let all = audit["actions"].as_array().unwrap().iter();
+        let of_it = all.filter(|action| action["about"] == about);
+        of_it
+            .map(|action| json!([action["says"], action["by"]]))
+            .collect()
+    };
+    let ada = [
+        json!(["ACTIVE", "otto"]),
+        json!(["SUSPENDED", "opal"]),
+        json!(["ACTIVE", "op"]),
+        json!(["SUSPENDED", "op"]),
+        json!(["ACTIVE", null]),
+    ];
+    until("what was done to ada is told", || {
+        done("agent", "ada") == ada
+    });
+    let pay = [
+        json!(["live", null]),
+        json!(["suspended", "opal"]),
+        json!(["live", "op"]),
+        json!(["suspended", "op"]),
+        json!(["live", null]),
+    ];
+    until("what was done to pay is told", || {
+        let told = done("policy", "pay");
+        assert!(told.len() <= pay.len(), "{told:?}");
+        told == pay
+    });
 }
 
 #[test]

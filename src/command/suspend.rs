@@ -46,6 +46,17 @@ pub(super) struct Order {
     output: Output,
 }
 
+/// Who gives it back.
+#[derive(Debug, Args)]
+pub(super) struct Given {
+    /// Who gives it back
+    #[arg(long, value_name = "NAME")]
+    operator: Option<String>,
+    /// Lines for people or for machines
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
 /// What to give back to rounds opened from now on.
 #[derive(Debug, Subcommand)]
 pub(super) enum Resume {
@@ -53,9 +64,8 @@ pub(super) enum Resume {
     Agent {
         /// Its id
         id: String,
-        /// Lines for people or for machines
-        #[arg(long, value_enum, default_value = "text")]
-        output: Output,
+        #[command(flatten)]
+        given: Given,
     },
     /// A policy, in the mode it had
     Pattern {
@@ -64,9 +74,8 @@ pub(super) enum Resume {
         /// The mode it takes [default: the one before, if the table still has it]
         #[arg(long, value_parser = ["live", "shadow"])]
         mode: Option<String>,
-        /// Lines for people or for machines
-        #[arg(long, value_enum, default_value = "text")]
-        output: Output,
+        #[command(flatten)]
+        given: Given,
     },
 }
 
@@ -75,9 +84,12 @@ impl Suspend {
         let client = Client::open(config)?;
         let log = client.handle();
         let (row, agent_id, pattern, order) = match self {
-            Self::Agent { id, order } => (suspend::suspend_agent(log, &id)?, Some(id), None, order),
+            Self::Agent { id, order } => {
+                let row = suspend::suspend_agent(log, &id, Some(&order.operator))?;
+                (row, Some(id), None, order)
+            }
             Self::Pattern { pattern, order } => {
-                let row = suspend::suspend_pattern(log, &pattern)?;
+                let row = suspend::suspend_pattern(log, &pattern, Some(&order.operator))?;
                 (row, None, Some(pattern), order)
             }
         };
@@ -108,22 +120,25 @@ impl Resume {
         let client = Client::open(config)?;
         let log = client.handle();
         match self {
-            Self::Agent { id, output } => tell(&id, &suspend::resume_agent(log, &id)?, output),
+            Self::Agent { id, given } => {
+                let row = suspend::resume_agent(log, &id, given.operator.as_deref())?;
+                tell(&id, &row, given.output)
+            }
             Self::Pattern {
                 pattern,
                 mode,
-                output,
+                given,
             } => {
                 let mode = mode.map(|mode| match &*mode {
                     "live" => Mode::Live,
                     _ => Mode::Shadow,
                 });
-                let row = suspend::resume_pattern(log, &pattern, mode);
+                let row = suspend::resume_pattern(log, &pattern, mode, given.operator.as_deref());
                 let row = row.map_err(|error| match error {
                     suspend::Error::NoMode(_) => anyhow::anyhow!("{error}, by `--mode`"),
                     error => error.into(),
                 })?;
-                tell(&pattern, &row, output)
+                tell(&pattern, &row, given.output)
             }
         }
     }

@@ -55,6 +55,9 @@ pub const CONTROL_HEADER: &str = "acp-control";
 /// Header of a forwarded record: `partition:offset` of where it lay.
 pub const ORIGIN_HEADER: &str = "acp-origin";
 
+/// Header of a record of a table: who had it written, as whoever wrote it says. No engine reads it.
+pub const OPERATOR_HEADER: &str = "acp-operator";
+
 /// What an engine puts out, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {

@@ -28,8 +28,8 @@ mod tables;
 mod waiting;
 
 pub use io::{
-    CONTROL_HEADER, Forward, Halt, Headers, Input, ORIGIN_HEADER, Output, Record, TICK_HEADER,
-    trust_key,
+    CONTROL_HEADER, Forward, Halt, Headers, Input, OPERATOR_HEADER, ORIGIN_HEADER, Output, Record,
+    TICK_HEADER, trust_key,
 };
 pub use partition::{Config, Partition, Position};
 pub use refresh::Behind;

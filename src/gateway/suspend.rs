@@ -13,7 +13,7 @@ use quorate_core::topic::Topic;
 use serde::de::DeserializeOwned;
 
 use super::in_force::{Placed, history, in_force};
-use crate::engine::CONTROL_HEADER;
+use crate::engine::{CONTROL_HEADER, OPERATOR_HEADER};
 use crate::transport::{self, Appended, Entry, Handle};
 use crate::wire::{self, Record, seal_policy};
 
@@ -64,11 +64,12 @@ pub enum Error {
     Log(#[from] transport::Error),
 }
 
-/// Makes the table say that an agent is suspended.
+/// Makes the table say that an agent is suspended; `by`, here and below, is who wants it, and goes
+/// with the record as a header.
 ///
 /// # Errors
 /// [`Error`] if nobody is listed so, or the log does not take it.
-pub fn suspend_agent(log: &dyn Handle, id: &str) -> Result<Row, Error> {
+pub fn suspend_agent(log: &dyn Handle, id: &str, by: Option<&str>) -> Result<Row, Error> {
     let Placed {
         offset, mut record, ..
     } = agent(log, id)?;
@@ -76,14 +77,14 @@ pub fn suspend_agent(log: &dyn Handle, id: &str) -> Result<Row, Error> {
         return Ok(Row::unchanged(offset));
     }
     record.status = AgentStatus::Suspended;
-    write(log, id, &record)
+    write(log, id, &record, by)
 }
 
 /// Makes the table say that an agent takes part again, in rounds opened from now on.
 ///
 /// # Errors
 /// [`Error`] if it is not there, or has left for good, or the log does not take it.
-pub fn resume_agent(log: &dyn Handle, id: &str) -> Result<Row, Error> {
+pub fn resume_agent(log: &dyn Handle, id: &str, by: Option<&str>) -> Result<Row, Error> {
     let Placed {
         offset, mut record, ..
     } = agent(log, id)?;
@@ -92,7 +93,7 @@ pub fn resume_agent(log: &dyn Handle, id: &str) -> Result<Row, Error> {
         AgentStatus::Retired => Err(Error::Retired(id.to_owned())),
         AgentStatus::Suspended => {
             record.status = AgentStatus::Active;
-            write(log, id, &record)
+            write(log, id, &record, by)
         }
     }
 }
@@ -101,7 +102,7 @@ pub fn resume_agent(log: &dyn Handle, id: &str) -> Result<Row, Error> {
 ///
 /// # Errors
 /// [`Error`] if there is none, or the log does not take it.
-pub fn suspend_pattern(log: &dyn Handle, pattern: &str) -> Result<Row, Error> {
+pub fn suspend_pattern(log: &dyn Handle, pattern: &str, by: Option<&str>) -> Result<Row, Error> {
     let (placed, _) = policy(log, pattern)?;
     let Placed {
         offset, mut record, ..
@@ -111,7 +112,7 @@ pub fn suspend_pattern(log: &dyn Handle, pattern: &str) -> Result<Row, Error> {
     }
     record.mode = Mode::Suspended;
     seal_policy(&mut record)?;
-    write(log, pattern, &record)
+    write(log, pattern, &record, by)
 }
 
 /// Makes the table say that a policy is in a mode again, by default the one before it was
@@ -119,7 +120,12 @@ pub fn suspend_pattern(log: &dyn Handle, pattern: &str) -> Result<Row, Error> {
 ///
 /// # Errors
 /// [`Error`] if there is none, or nobody knows the mode any more, or the log does not take it.
-pub fn resume_pattern(log: &dyn Handle, pattern: &str, mode: Option<Mode>) -> Result<Row, Error> {
+pub fn resume_pattern(
+    log: &dyn Handle,
+    pattern: &str,
+    mode: Option<Mode>,
+    by: Option<&str>,
+) -> Result<Row, Error> {
     let (placed, before) = policy(log, pattern)?;
     let Placed {
         offset, mut record, ..
@@ -130,7 +136,7 @@ pub fn resume_pattern(log: &dyn Handle, pattern: &str, mode: Option<Mode>) -> Re
     let mode = mode.or(before);
     record.mode = mode.ok_or_else(|| Error::NoMode(pattern.to_owned()))?;
     seal_policy(&mut record)?;
-    write(log, pattern, &record)
+    write(log, pattern, &record, by)
 }
 
 /// Tells every partition of the responses what a table says since an offset; where that lies.
@@ -168,15 +174,21 @@ impl Row {
     }
 }
 
-/// Appends a record to its table.
-fn write<T: Record>(log: &dyn Handle, key: &str, record: &T) -> Result<Row, Error> {
+/// Appends a record to its table, with who had it written, if that is known.
+fn write<T: Record>(
+    log: &dyn Handle,
+    key: &str,
+    record: &T,
+    by: Option<&str>,
+) -> Result<Row, Error> {
     let value = log.codec().encode(record)?;
+    let operator = by.map(|by| (OPERATOR_HEADER, by.as_bytes()));
     let entry = Entry {
         topic: T::KIND.topic(),
         partition: 0,
         key: Some(key.as_bytes()),
         value: Some(&value),
-        headers: &[],
+        headers: operator.as_slice(),
     };
     let written = log.append(&[entry])?.into_iter().next();
     let written = written.ok_or(Error::NotThere)?;

@@ -84,8 +84,8 @@ pub(super) async fn suspend(
     tracing::info!(operator, ?of, name, reason, "suspending");
     ordered(&gateway, of, move |log| {
         let row = match of {
-            Of::Agent => suspend::suspend_agent(log, &name)?,
-            Of::Policy => suspend::suspend_pattern(log, &name)?,
+            Of::Agent => suspend::suspend_agent(log, &name, Some(&operator))?,
+            Of::Policy => suspend::suspend_pattern(log, &name, Some(&operator))?,
         };
         let (agent_id, pattern) = match of {
             Of::Agent => (Some(name), None),
@@ -116,8 +116,8 @@ pub(super) async fn resume(
     tracing::info!(operator, ?of, name, "resuming");
     ordered(&gateway, of, move |log| {
         let row = match of {
-            Of::Agent => suspend::resume_agent(log, &name)?,
-            Of::Policy => suspend::resume_pattern(log, &name, None)?,
+            Of::Agent => suspend::resume_agent(log, &name, Some(&operator))?,
+            Of::Policy => suspend::resume_pattern(log, &name, None, Some(&operator))?,
         };
         Ok((row, None, Vec::new()))
     })

@@ -15,7 +15,7 @@ pub(in crate::gateway) type When = (Timestamp, Place);
 #[derive(Clone, Debug)]
 pub(in crate::gateway) struct Action {
     pub(in crate::gateway) sort: Sort,
-    /// Who; tables' records do not say it.
+    /// Who, if that is told; few records of tables have it.
     pub(in crate::gateway) by: Option<Box<str>>,
     /// The round, agent or pattern it is about.
     pub(in crate::gateway) about: Box<str>,

@@ -14,7 +14,7 @@ use quorate_core::topic::Topic;
 use super::actions::{Action, Sort};
 use super::marks::{Mark, clipped};
 use super::tags::{Field, Item, Tags};
-use crate::engine::Row;
+use crate::engine::{OPERATOR_HEADER, Row};
 use crate::transport::Stored;
 use crate::wire::{Codec, Error};
 
@@ -28,8 +28,9 @@ pub(super) enum Taken {
     Outcome(ProposalId, Bytes, Came, Mark),
     Package(ProposalId, Item, Mark, Waits),
     Letter(Box<DeadLetter>, Item),
-    Agent(Box<Agent>, Item),
-    Policy(Box<Policy>, Item),
+    /// With who had it written, if that is told.
+    Agent(Box<Agent>, Item, Option<Box<str>>),
+    Policy(Box<Policy>, Item, Option<Box<str>>),
     Score(Box<TrustScore>, Item),
     /// Something that a person did, in a round if it is about one.
     Done(Option<ProposalId>, Action, Option<Mark>),
@@ -131,9 +132,11 @@ impl Taken {
                     tags.with(Field::Domain, &*grant.domain)
                 });
                 let tags = tags.with(Field::Standing, symbol(&agent.status));
-                Self::Agent(agent, item(value, tags))
+                Self::Agent(agent, item(value, tags), operator(stored))
             }
-            Row::Policy(policy) => Self::Policy(policy, item(value, Tags::default())),
+            Row::Policy(policy) => {
+                Self::Policy(policy, item(value, Tags::default()), operator(stored))
+            }
             Row::Score(score) => {
                 let TrustScore {
                     trust_domain,
@@ -243,6 +246,14 @@ impl Taken {
             _ => None,
         })
     }
+}
+
+/// Who had a record of a table written, if its header says so.
+fn operator(stored: &Stored) -> Option<Box<str>> {
+    let mut headers = stored.headers.iter().rev();
+    let header = headers.find(|header| header.key == OPERATOR_HEADER)?;
+    let name = str::from_utf8(header.value.as_deref()?).ok()?;
+    Some(clipped(name))
 }
 
 /// An operator's order.

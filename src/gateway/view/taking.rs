@@ -50,20 +50,20 @@ impl Known {
     pub(super) fn take(&mut self, taken: Taken, at: Timestamp, place: (i32, i64)) {
         let (partition, offset) = place;
         match taken {
-            Taken::Agent(agent, item) => {
+            Taken::Agent(agent, item, by) => {
                 self.streams.push(Topic::Agents, place, Some(item.clone()));
                 let name = agent.agent_id.as_str().to_owned();
-                let listed = listed(&agent);
+                let listed = listed(&agent, by);
                 self.actions
                     .take(at, (Topic::Agents, partition, offset), listed);
                 if self.agents.take(*agent, item, Offset(offset), at) {
                     self.waiting.cut(&name);
                 }
             }
-            Taken::Policy(policy, item) => {
+            Taken::Policy(policy, item, by) => {
                 self.streams
                     .push(Topic::Policies, place, Some(item.clone()));
-                let ruled = ruled(&policy);
+                let ruled = ruled(&policy, by);
                 self.actions
                     .take(at, (Topic::Policies, partition, offset), ruled);
                 self.policies.take(*policy, item, (at, offset));
@@ -245,10 +245,10 @@ impl Known {
 }
 
 /// What an operator wrote of an agent.
-fn listed(agent: &Agent) -> Action {
+fn listed(agent: &Agent, by: Option<Box<str>>) -> Action {
     Action {
         sort: Sort::Agent,
-        by: None,
+        by,
         about: agent.agent_id.as_str().into(),
         says: symbol(&agent.status).into(),
         code: symbol(&agent.kind).into(),
@@ -278,10 +278,10 @@ fn claimed(claim: &Claim, stands: bool) -> Action {
 }
 
 /// What an operator wrote of a pattern.
-fn ruled(policy: &Policy) -> Action {
+fn ruled(policy: &Policy, by: Option<Box<str>>) -> Action {
     Action {
         sort: Sort::Policy,
-        by: None,
+        by,
         about: policy.pattern.as_str().into(),
         says: symbol(&policy.mode).into(),
         code: "".into(),

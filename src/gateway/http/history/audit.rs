@@ -48,7 +48,8 @@ pub(in crate::gateway::http) struct HumanAction {
     /// What sort of thing it is: `decision`, `result`, `suspension`, `agent`, `policy` or
     /// `claim`.
     pub(super) kind: &'static str,
-    /// Who did it; the records of agents and policies do not say.
+    /// Who did it, if that is told: of the records of agents and policies those that suspend or
+    /// resume say it.
     pub(super) by: Option<String>,
     /// The round, agent or pattern it is about.
     pub(super) about: String,
