@@ -6,8 +6,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::support::people::people;
 use crate::support::web::{
-    AGENTS, Event, Events, POLICIES, Web, bearer, everybody, house, streaming,
+    AGENTS, Event, Events, POLICIES, Web, bearer, everybody, house, streaming, tokens,
 };
 use crate::support::{House, until};
 
@@ -349,4 +350,62 @@ fn what_is_no_position_or_not_of_this_log_is_refused() {
         .problem(400, "bad_query");
     web.ask("GET", "/v1/rounds", &[streaming()], "")
         .problem(401, "unauthenticated");
+}
+
+#[test]
+fn a_reviewers_queue_tells_as_it_comes_only_what_they_may_decide() {
+    let agents = concat!(
+        people!(desk ada bob rita),
+        "\n[[agent]]\nagent_id = \"rosa\"\nkind = \"HUMAN\"\n\
+         reviews = [{ domain = \"pay\", up_to_stakes = \"LOW\" }]\n"
+    );
+    let house = House::on_blackboard(1, agents, POLICIES);
+    let _processor = house.run();
+    let web = house.serve(Some(&(everybody() + &tokens(&[("rosa", "reviewer")]))));
+    let list = || web.get("op", "/v1/escalations").with(200);
+    let begin = list()["position"].as_str().unwrap().to_owned();
+    let waits = |round: &str| {
+        let list = list();
+        let mut all = list["escalations"].as_array().unwrap().iter();
+        all.any(|one| one["proposal_id"] == round)
+    };
+    let escalated = |stakes: &str| {
+        let proposal = json!({
+            "domain": "pay.big",
+            "action": { "type": "payment.block", "subject": stakes },
+            "confidence": 0.9,
+            "stakes": stakes,
+        });
+        let said = web.post("desk", "/v1/proposals?wait=30", &proposal);
+        let round = said.with(200)["id"].as_str().unwrap().to_owned();
+        // Of a round whose record is not read yet nobody knows whose it is.
+        until("it waits for people", || waits(&round));
+        round
+    };
+    let (high, low) = (escalated("HIGH"), escalated("LOW"));
+    let follow = |name: &str, query: &str| {
+        let path = format!("/v1/escalations{query}");
+        web.events(name, &path, Some(&begin))
+    };
+    let package = |rounds: &[&String]| named("DecisionPackage", rounds);
+    let everything = package(&[&high, &low]);
+    assert_eq!(told(&mut follow("rosa", ""), 2), everything);
+    assert_eq!(told(&mut follow("rosa", "?mine=false"), 2), everything);
+    assert_eq!(told(&mut follow("rita", "?mine=true"), 2), everything);
+    let mut rosa = follow("rosa", "?mine=true");
+    assert_eq!(told(&mut rosa, 1), package(&[&low]));
+    let next = escalated("LOW");
+    assert_eq!(told(&mut rosa, 1), package(&[&next]), "as it comes");
+    // What is decided by then is nobody's any more.
+    let lies = house.records("escalations", Some(&low), 1).remove(0);
+    let decision = json!({
+        "proposal_id": low, "package_digest": lies["package_digest"], "verdict": "REJECT",
+    });
+    web.post("rita", "/v1/decisions?wait=30", &decision)
+        .with(200);
+    until("it is decided", || !waits(&low));
+    assert_eq!(
+        told(&mut follow("rosa", "?mine=true"), 1),
+        package(&[&next])
+    );
 }
