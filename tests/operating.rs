@@ -1,8 +1,6 @@
 //! What operators do by way of a gateway: suspend and resume agents and policies, and what others are
 //! told who try.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::ops::ControlFlow;
 
 use quorate::transport::Stored;
@@ -221,20 +219,7 @@ fn controls(house: &House, partitions: i32) -> Vec<Control> {
 fn a_gateway_says_that_it_runs_and_whether_it_hears_of_the_log() {
     let house = House::on_blackboard(1, AGENTS, POLICIES);
     let web = house.serve_told(Some(&everybody()), "observe = \"127.0.0.1:0\"\n");
-    let log = web.log();
-    let line = log
-        .lines()
-        .find(|line| line.contains("serving metrics and health"));
-    let line: Value = serde_json::from_str(line.unwrap()).unwrap();
-    let place = line["fields"]["address"].as_str().unwrap().to_owned();
-    let ask = |path: &str| {
-        let mut stream = TcpStream::connect(&place).unwrap();
-        let head = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    };
+    let ask = |path: &str| web.observed(path);
     for path in ["/healthz", "/readyz"] {
         assert!(ask(path).starts_with("HTTP/1.1 200"), "{path}");
     }

@@ -193,7 +193,7 @@ fn an_escalation_is_told_signed_until_it_is_taken_and_dead_ends_keep_nobody_back
     let other = Receiver::answering("204 No Content", 0);
     drop(lost);
     let besides = [
-        "public_url = \"https://quorate.example\"\n".to_owned(),
+        "public_url = \"https://quorate.example\"\nobserve = \"127.0.0.1:0\"\n".to_owned(),
         telling(&folder, "dead", &dead, "allow_private = true"),
         told(&folder, "busy", &busy, ""),
         told(&folder, "moved", &moved, "summary = true"),
@@ -241,9 +241,39 @@ fn an_escalation_is_told_signed_until_it_is_taken_and_dead_ends_keep_nobody_back
     assert!(other.came().is_empty(), "its stakes are too low");
     until("the dead one is said", || web.log().contains("\"dead\""));
     assert!(web.log().contains("an escalation was not taken"));
+    what_was_told_is_counted(&web);
     let log = web.log();
     assert!(!log.contains("key=1") && !log.contains("whsec"), "{log}");
     web.stop();
+}
+
+/// By webhook's names, and without where they are.
+fn what_was_told_is_counted(web: &Web) {
+    let counted = |what: &str, webhook: &str| {
+        let of = format!("quorate_gateway_webhook_{what}{{webhook=\"{webhook}\"}} ");
+        let metrics = web.observed("/metrics");
+        let mut lines = metrics.lines();
+        let count = lines.find_map(|line| line.strip_prefix(&*of));
+        count.map(|count| count.parse::<u64>().unwrap())
+    };
+    until("what was taken is counted", || {
+        counted("delivered_total", "busy") == Some(1)
+            && counted("delivered_total", "moved") == Some(1)
+    });
+    assert_eq!(counted("failed_tries_total", "busy"), Some(2));
+    assert_eq!(counted("failed_tries_total", "moved"), Some(1));
+    until("nothing waits where all is taken", || {
+        counted("waiting", "busy") == Some(0)
+    });
+    assert_eq!(counted("waiting", "dead"), Some(1));
+    assert_eq!(counted("delivered_total", "dead"), Some(0));
+    assert!(counted("failed_tries_total", "dead") > Some(0));
+    assert_eq!(counted("given_up_total", "dead"), Some(0));
+    for what in ["delivered_total", "failed_tries_total", "waiting"] {
+        assert_eq!(counted(what, "other"), Some(0), "{what}");
+    }
+    let metrics = web.observed("/metrics");
+    assert!(!metrics.contains("127.0.0.1") && !metrics.contains("key=1"));
 }
 
 #[test]

@@ -181,7 +181,8 @@ impl Serving {
             let (gateway, ended) = (Arc::clone(&self.gateway), Arc::clone(&self.ended));
             let runtime = self.runtime.handle().clone();
             let named = thread::Builder::new().name("webhook".to_owned());
-            let tell = move || webhook.run(&gateway.desk, &runtime, &ended);
+            let counted = gateway.counting(webhook.name());
+            let tell = move || webhook.run(&gateway.desk, &counted, &runtime, &ended);
             let thread = named.spawn(tell).context("cannot start a thread")?;
             self.telling.push(thread);
         }

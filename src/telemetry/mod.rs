@@ -18,6 +18,6 @@ pub use metrics::{METRICS, Metric};
 pub use restored::Restored;
 pub use scrape::CONTENT_TYPE;
 pub use tally::Tally;
-pub use traffic::{Listening, Read, Traffic};
+pub use traffic::{Deliveries, Listening, Read, Traffic};
 pub use verified::{Compared, Verified};
 pub use vitals::{Ahead, Vitals};

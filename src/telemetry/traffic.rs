@@ -1,4 +1,5 @@
-//! What a gateway shows of itself: what was asked of it, who listens, and what it has read.
+//! What a gateway shows of itself: what was asked of it, who listens, what it has read, and what it
+//! told webhooks.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -25,6 +26,10 @@ pub struct Traffic {
     follows: Gauge,
     records: Counter,
     bytes: Family<Labels, Gauge>,
+    delivered: Family<Labels, Counter>,
+    failed: Family<Labels, Counter>,
+    given_up: Family<Labels, Counter>,
+    waiting: Family<Labels, Gauge>,
 }
 
 /// What a gateway has read by now.
@@ -36,6 +41,19 @@ pub struct Read {
     pub records: u64,
     /// About how many bytes are remembered of what is bounded, by what it is.
     pub bytes: Vec<(&'static str, usize)>,
+}
+
+/// What becomes of what a webhook is told; by its name, and never where to.
+#[derive(Clone, Debug, Default)]
+pub struct Deliveries {
+    /// What was taken.
+    pub delivered: Counter,
+    /// Tries that were in vain.
+    pub failed: Counter,
+    /// What was told for long enough, and not taken.
+    pub given_up: Counter,
+    /// What is to be taken.
+    pub waiting: Gauge,
 }
 
 /// A stream that is open as long as this is there.
@@ -58,6 +76,10 @@ impl Default for Traffic {
             follows: Gauge::default(),
             records: Counter::default(),
             bytes: Family::default(),
+            delivered: Family::default(),
+            failed: Family::default(),
+            given_up: Family::default(),
+            waiting: Family::default(),
         };
         let registry = &mut new.registry;
         registry.register_with_unit(
@@ -87,6 +109,26 @@ impl Default for Traffic {
             Unit::Bytes,
             new.bytes.clone(),
         );
+        registry.register(
+            "webhook_delivered",
+            "Escalations that a webhook has taken",
+            new.delivered.clone(),
+        );
+        registry.register(
+            "webhook_failed_tries",
+            "Tries to tell a webhook of an escalation that it did not take",
+            new.failed.clone(),
+        );
+        registry.register(
+            "webhook_given_up",
+            "Escalations that a webhook did not take within a day",
+            new.given_up.clone(),
+        );
+        registry.register(
+            "webhook_waiting",
+            "Escalations this gateway has read for a webhook that has not taken them yet",
+            new.waiting.clone(),
+        );
         new
     }
 }
@@ -109,6 +151,18 @@ impl Traffic {
     pub fn listening(&self) -> Listening {
         self.streams.inc();
         Listening(self.streams.clone())
+    }
+
+    /// What becomes of what a webhook is told; from now on all of it is written, if it is 0.
+    #[must_use]
+    pub fn webhook(&self, name: &str) -> Deliveries {
+        let labels = vec![("webhook", name.to_owned())];
+        Deliveries {
+            delivered: self.delivered.get_or_create(&labels).clone(),
+            failed: self.failed.get_or_create(&labels).clone(),
+            given_up: self.given_up.get_or_create(&labels).clone(),
+            waiting: self.waiting.get_or_create(&labels).clone(),
+        }
     }
 
     /// Every metric as it stands, as OpenMetrics text.
@@ -145,6 +199,9 @@ mod tests {
             records: 7,
             bytes: vec![("rounds", 12)],
         };
+        let told = traffic.webhook("desk");
+        told.failed.inc();
+        told.waiting.set(3);
         let text = traffic.scrape(&read).unwrap();
         let of = "method=\"GET\",route=\"/v1/rounds\"";
         let duration = "quorate_gateway_request_duration_seconds";
@@ -157,6 +214,10 @@ mod tests {
             "quorate_gateway_following 1".to_owned(),
             "quorate_gateway_records_total 7".to_owned(),
             "quorate_gateway_remembered_bytes{of=\"rounds\"} 12".to_owned(),
+            "quorate_gateway_webhook_delivered_total{webhook=\"desk\"} 0".to_owned(),
+            "quorate_gateway_webhook_failed_tries_total{webhook=\"desk\"} 1".to_owned(),
+            "quorate_gateway_webhook_given_up_total{webhook=\"desk\"} 0".to_owned(),
+            "quorate_gateway_webhook_waiting{webhook=\"desk\"} 3".to_owned(),
         ] {
             let is_written = text.lines().any(|written| written == line);
             assert!(is_written, "{line}\n{text}");

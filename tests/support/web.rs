@@ -131,6 +131,21 @@ impl Web {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
 
+    /// What it shows of itself, where `gateway.observe` is set.
+    pub(crate) fn observed(&self, path: &str) -> String {
+        let log = self.log();
+        let mut lines = log.lines();
+        let line = lines.find(|line| line.contains("serving metrics and health"));
+        let line: Value = serde_json::from_str(line.unwrap()).unwrap();
+        let place = line["fields"]["address"].as_str().unwrap();
+        let mut stream = TcpStream::connect(place).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// How many bytes it has in memory.
     pub(crate) fn memory(&self) -> u64 {
         self.server.as_ref().unwrap().memory()

@@ -44,7 +44,7 @@ use super::access::{Access, Verb};
 use super::desk::Desk;
 use super::refusal::{Refusal, Sort};
 use crate::clock::{Clock as _, System};
-use crate::telemetry::Traffic;
+use crate::telemetry::{Deliveries, Traffic};
 pub use pages::Page;
 pub use session::Sessions;
 
@@ -91,6 +91,12 @@ impl Gateway {
             operates: false,
             traffic: Traffic::default(),
         }
+    }
+
+    /// What becomes of what a webhook is told, counted.
+    #[must_use]
+    pub fn counting(&self, webhook: &str) -> Deliveries {
+        self.traffic.webhook(webhook)
     }
 
     /// The same, with room for so many connections at once.

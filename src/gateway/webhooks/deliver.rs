@@ -18,6 +18,7 @@ use super::Webhook;
 use super::message::Message;
 use crate::clock::{Clock as _, System};
 use crate::gateway::desk::Desk;
+use crate::telemetry::Deliveries;
 use crate::transport::{Error, Share, Shared, Stored};
 
 /// How long one look for escalations takes.
@@ -68,11 +69,14 @@ struct Work {
 
 impl Webhook {
     /// Tells of escalations until `stop` is set; for a thread of its own.
-    pub fn run(&self, desk: &Desk, runtime: &Handle, stop: &AtomicBool) {
+    pub fn run(&self, desk: &Desk, counted: &Deliveries, runtime: &Handle, stop: &AtomicBool) {
         let name = self.name();
         while !stop.load(Ordering::Relaxed) {
             // What waits for people is known once the log is read.
-            let told = desk.is_following().then(|| self.tell(desk, runtime, stop));
+            let told = desk
+                .is_following()
+                .then(|| self.tell(desk, counted, runtime, stop));
+            counted.waiting.set(0);
             if let Some(Err(error)) = told {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(webhook = name, error, "escalations cannot be told");
@@ -82,7 +86,13 @@ impl Webhook {
         }
     }
 
-    fn tell(&self, desk: &Desk, runtime: &Handle, stop: &AtomicBool) -> Result<(), Error> {
+    fn tell(
+        &self,
+        desk: &Desk,
+        counted: &Deliveries,
+        runtime: &Handle,
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
         let mut shared = desk.share_escalations(self.name())?;
         let (says, tried) = channel();
         let mut work = Work::new();
@@ -92,7 +102,9 @@ impl Webhook {
                 Share::Mine(mine) => work.begin(desk, shared.as_mut(), mine)?,
                 Share::Record(stored) => self.take(desk, &mut work, &stored),
             }
-            self.settle(&mut work, &tried);
+            self.settle(&mut work, &tried, counted);
+            let waiting = i64::try_from(work.waiting.len());
+            counted.waiting.set(waiting.unwrap_or(i64::MAX));
             self.send(&mut work, runtime, &says);
             work.keep(shared.as_mut())?;
         }
@@ -167,8 +179,13 @@ impl Webhook {
     }
 
     /// Takes what tries came to.
-    fn settle(&self, work: &mut Work, tried: &Receiver<Tried>) {
+    fn settle(&self, work: &mut Work, tried: &Receiver<Tried>, counted: &Deliveries) {
         while let Ok((round, place, said)) = tried.try_recv() {
+            // Whoever's it is by now, it was tried.
+            match said {
+                Ok(()) => counted.delivered.inc(),
+                Err(_) => counted.failed.inc(),
+            };
             if round != work.round {
                 continue;
             }
@@ -183,6 +200,7 @@ impl Webhook {
             let (webhook, id) = (self.name(), waiting.message.id.clone());
             if is_over(waiting.message.at, System.now()) {
                 tracing::error!(webhook, id, why, "an escalation is not told: given up");
+                counted.given_up.inc();
                 work.waiting.remove(&place);
                 continue;
             }
