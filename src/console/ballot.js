@@ -69,8 +69,11 @@ export class Ballot {
 
   /** Told that nothing can be asked, and why: what is written here stays; empty: it can again. */
   alone(why) {
-    if (why === "") this.#news.querySelector(".alone")?.remove();
-    else this.#news.replaceChildren(h("span", { class: "alone late" }, why));
+    const told = this.#news.querySelector(".alone");
+    if (told?.textContent === why) return;
+    told?.remove();
+    // Beside what has changed meanwhile, which still has.
+    if (why !== "") this.#news.prepend(h("span", { class: "alone late" }, why), " ");
   }
 
   /** Told that others have approved it, or that it is in another tier: what was shown still stands. */

@@ -20,7 +20,6 @@ export async function decision(main, house, signal, round) {
   const one = standing(await ask(`../v1/escalations/${id}`, {}, signal), round);
   const { proposal } = one.content;
   const said = h("div", { class: "said" });
-  const page = { main, house, signal, one, pattern: round.opening.pattern, said };
   const { may_decide: bar } = one;
   // Who has approved it may still reject it, as long as others must approve it.
   const isBarred = !bar.allowed && bar.code !== "already_approved";
@@ -30,6 +29,8 @@ export async function decision(main, house, signal, round) {
     hidden = false;
     tell(page, false);
   });
+  const calm = isBarred ? house : staying(house, ballot);
+  const page = { main, house: calm, signal, one, pattern: round.opening.pattern, said };
   tell(page, hidden);
   const claimed = h("p", { class: "claimed", role: "status" });
   if (!bar.allowed) ballot.form.prepend(h("p", {}, barred(bar)));
@@ -56,13 +57,13 @@ export async function decision(main, house, signal, round) {
           ),
         ),
         said,
-        others(one, house, signal),
+        others(one, calm, signal),
       ),
       isBarred ? h("section", { class: "yours" }, h("p", {}, barred(bar))) : ballot.form,
     ),
   );
   follow(page, ballot);
-  const claim = claims.follow(one, claimed, house, signal);
+  const claim = claims.follow(one, claimed, calm, signal);
   const beside = (by) => () => house.beside(one.proposal_id, by).catch(house.failed);
   return {
     ...(isBarred ? {} : ballot.keys),
@@ -71,6 +72,18 @@ export async function decision(main, house, signal, round) {
     next: beside(1),
     previous: beside(-1),
   };
+}
+
+/** The house as it is to a page of which nobody is taken away from what is half written. */
+function staying(house, ballot) {
+  const failed = (error) => {
+    const isOut = error instanceof Refusal && error.status === 401;
+    if (isOut) ballot.alone("You are signed out. Sign in in another tab: what is here stays.");
+    else if (error instanceof Away)
+      ballot.alone("The gateway cannot be reached. What is here stays.");
+    else house.failed(error);
+  };
+  return Object.assign(Object.create(house), { failed });
 }
 
 /** Why somebody may not decide it. */
@@ -141,8 +154,8 @@ function follow({ house, signal, one }, ballot) {
     const round = await ask(`../v1/rounds/${id}`, {}, signal);
     ballot.alone("");
     if (round.state === "CLOSED") {
-      clearInterval(timer);
       const { outcomes } = await ask(`../v1/rounds/${id}/outcomes`, {}, signal);
+      clearInterval(timer);
       ballot.over(outcomes.at(-1));
       return;
     }
@@ -155,15 +168,7 @@ function follow({ house, signal, one }, ballot) {
     else ballot.moved(now, what);
     before = now;
   };
-  // Nobody is taken away from what is half written.
-  const failed = (error) => {
-    const isOut = error instanceof Refusal && error.status === 401;
-    if (isOut) ballot.alone("You are signed out. Sign in in another tab: what is here stays.");
-    else if (error instanceof Away)
-      ballot.alone("The gateway cannot be reached. What is here stays.");
-    else house.failed(error);
-  };
-  const timer = setInterval(() => look().catch(failed), AGAIN);
+  const timer = setInterval(() => look().catch(house.failed), AGAIN);
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 

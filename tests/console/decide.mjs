@@ -84,8 +84,13 @@ assert.equal((await last(second)).status, "APPROVED");
 step("the session ends, and the network goes, while somebody writes: what is written stays");
 const written = await escalate("payment-5");
 await escalated(written);
+// What is asked beside it is the first to hear of it; nobody is taken away by that either.
+const isBeside = (url) => url.pathname === "/v1/outcomes";
+await page.route(isBeside, (route) => route.fulfill({ status: 401, json: {} }), { times: 1 });
+const beside = page.waitForResponse((answer) => isBeside(new URL(answer.url())));
 await page.goto(`${AT}/console/?round=${written}`);
 await page.waitForSelector("h1:has-text('payment-5')");
+assert.equal((await beside).status(), 401);
 await press(page, "a", "3");
 await page.fill(".yours textarea", "asked the customer");
 await context.clearCookies();
