@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::web::{AGENTS, POLICIES, Web, everybody, house};
+use crate::support::web::{AGENTS, Answer, POLICIES, Web, bearer, everybody, house};
 use crate::support::{House, until};
 
 fn proposed(web: &Web, domain: &str, subject: &str) -> String {
@@ -329,4 +329,55 @@ fn nothing_is_told_of_brokers_that_are_gone() {
         begin.elapsed() < std::time::Duration::from_secs(10),
         "nobody is waited for"
     );
+}
+
+#[test]
+fn what_one_has_is_not_told_again_until_it_is_another() {
+    let house = house();
+    let _processor = house.run();
+    let webs = [(); 2].map(|()| house.serve(Some(&everybody())));
+    let [here, there] = &webs;
+    let round = proposed(here, "pay.out", "tagged");
+    until("both know the round", || {
+        let path = format!("/v1/rounds/{round}");
+        webs.iter().all(|web| web.get("op", &path).status == 200)
+    });
+    for path in [&*format!("/v1/rounds/{round}"), "/v1/agents/ada"] {
+        let first = here.get("op", path);
+        let tag = first.header("etag").unwrap();
+        assert_eq!(
+            first.header("cache-control").as_deref(),
+            Some("private, no-cache")
+        );
+        let told = first.with(200);
+        let other = &*format!("\"{}\"", "0".repeat(64));
+        for web in &webs {
+            for had in [&*tag, &format!("W/{tag}"), &format!("{other}, {tag}"), "*"] {
+                let answer = had_by(web, path, had);
+                assert_eq!((answer.status, &answer.body), (304, &json!("")), "{had}");
+                assert_eq!(answer.header("etag").as_deref(), Some(&*tag));
+            }
+            for had in [other, "none", ""] {
+                assert_eq!(had_by(web, path, had).with(200), told, "{had}");
+            }
+        }
+        let head = [format!("If-None-Match: {tag}")];
+        here.ask("GET", path, &head, "")
+            .problem(401, "unauthenticated");
+    }
+    let path = format!("/v1/rounds/{round}");
+    let tag = here.get("op", &path).header("etag").unwrap();
+    respond(here, "ada", &round, "ENDORSE");
+    respond(here, "bob", &round, "ENDORSE");
+    until("it is told once it is another", || {
+        let answer = had_by(there, &path, &tag);
+        answer.status == 200 && answer.header("etag").as_deref() != Some(&*tag)
+    });
+    had_by(here, "/v1/rounds/none", "*").problem(404, "unknown_round");
+}
+
+/// What is answered to whoever has what a tag was told with.
+fn had_by(web: &Web, path: &str, tag: &str) -> Answer {
+    let head = [bearer("op"), format!("If-None-Match: {tag}")];
+    web.ask("GET", path, &head, "")
 }

@@ -18,6 +18,10 @@ const lost = (error) =>
   error.name === "AbortError" ? error : new Away("the gateway cannot be reached");
 
 async function answered(path, options) {
+  return (await exchanged(path, options)).body;
+}
+
+async function exchanged(path, options) {
   let response;
   let written;
   try {
@@ -26,7 +30,8 @@ async function answered(path, options) {
   } catch (error) {
     throw lost(error);
   }
-  if (response.status === 204) return null;
+  const tag = response.headers.get("etag");
+  if (response.status === 204 || response.status === 304) return { body: null, tag };
   let body = {};
   try {
     body = JSON.parse(written);
@@ -35,7 +40,7 @@ async function answered(path, options) {
     if (response.ok) throw lost(error);
   }
   if (!response.ok) throw new Refusal(response.status, body);
-  return body;
+  return { body, tag };
 }
 
 const asked = (path, query) => {
@@ -65,6 +70,16 @@ export async function ask(path, query = {}, signal = undefined) {
   signal?.throwIfAborted();
   return given;
 }
+
+/**
+ * Asks for something that one may have: it as it is now, and its tag, to be given the next time; null as
+ * what it is where it is what `tag` was told with, or null.
+ */
+export const askAgain = (path, tag, signal) =>
+  exchanged(path, {
+    headers: tag === null ? { accept: JSON_KIND } : { accept: JSON_KIND, "if-none-match": tag },
+    signal,
+  });
 
 /** Says something; `keepalive` has it go out even if the page is closed meanwhile. */
 export async function say(path, body, { method = "POST", keepalive = false } = {}) {

@@ -1,6 +1,6 @@
 // One escalation: what it would do, what was said, and what a person says to it.
 
-import { ask, Away, Refusal } from "./api.js";
+import { ask, askAgain, Away, Refusal } from "./api.js";
 import { others, records, refused } from "./background.js";
 import { bars, confidences } from "./bars.js";
 import { Ballot } from "./ballot.js";
@@ -150,9 +150,12 @@ function spoken(place, one, hidden) {
 function follow({ house, signal, one }, ballot) {
   let before = one;
   const id = encodeURIComponent(one.proposal_id);
+  // Of many ballots a round is long, and mostly the same as before.
+  let had = null;
   const look = async () => {
-    const round = await ask(`../v1/rounds/${id}`, {}, signal);
+    const { body: round, tag } = await askAgain(`../v1/rounds/${id}`, had, signal);
     ballot.alone("");
+    if (round === null) return;
     if (round.state === "CLOSED") {
       const { outcomes } = await ask(`../v1/rounds/${id}/outcomes`, {}, signal);
       clearInterval(timer);
@@ -160,13 +163,21 @@ function follow({ house, signal, one }, ballot) {
       return;
     }
     const { tier, approvals, package_digest: digest } = round.closed;
-    const isSame = tier === before.tier && digest === before.package_digest;
-    if (isSame && approvals.length === before.approvals.length) return;
+    const isSame =
+      tier === before.tier &&
+      digest === before.package_digest &&
+      approvals.length === before.approvals.length;
+    if (isSame) {
+      had = tag;
+      return;
+    }
     const now = standing(await ask(`../v1/escalations/${id}`, {}, signal), round);
     const what = changes(before, now);
     if (now.package_digest !== one.package_digest) ballot.changed(what);
     else ballot.moved(now, what);
     before = now;
+    // What was not told yet is asked for once more.
+    had = tag;
   };
   const timer = setInterval(() => look().catch(house.failed), AGAIN);
   signal.addEventListener("abort", () => clearInterval(timer));

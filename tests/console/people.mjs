@@ -50,6 +50,37 @@ const decided = await last(both);
 assert.equal(decided.status, "APPROVED");
 await olga.click(".outbox button:text('Dismiss')");
 
+step("what has not changed is not told again, and nothing of it is drawn");
+const quiet = await escalate("payment-5", { stakes: "CRITICAL" });
+await escalated(quiet);
+await show(olga, quiet);
+const again = () =>
+  olga.waitForResponse((answer) => {
+    const isIt = answer.url() === `${AT}/v1/rounds/${quiet}`;
+    return isIt && answer.status() === 304;
+  });
+await again();
+await olga.evaluate(() => {
+  window.drawn = [];
+  const see = (all) => window.drawn.push(...all.map(({ target }) => target.nodeName));
+  const what = { subtree: true, childList: true, characterData: true, attributes: true };
+  new MutationObserver(see).observe(document.querySelector(".yours"), what);
+});
+await again();
+await again();
+assert.deepEqual(await olga.evaluate(() => window.drawn), []);
+await show(rita, quiet);
+await press(rita, "a", "1", "Enter");
+await outbox(rita, "not yet sent");
+await elapse(rita);
+await outbox(rita, "noted, 1 of 2 approvals");
+await news(olga, "Meanwhile: approved by rita: 1 of 2.");
+await again();
+await press(olga, "a", "1", "Enter");
+await outbox(olga, "not yet sent");
+await elapse(olga);
+await last(quiet);
+
 step("one has it open while the other decides: it is told, and nothing can be said any more");
 const seen = await escalate("payment-2");
 await escalated(seen);
@@ -118,6 +149,7 @@ await escalated(stale);
 const old = "00".repeat(32);
 const altered = (change) => async (route) => {
   const answer = await route.fetch();
+  if (answer.status() === 304) return route.fulfill({ response: answer });
   const told = await answer.json();
   change(told);
   await route.fulfill({ response: answer, json: told });

@@ -7,7 +7,10 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::{CACHE_CONTROL, ETAG};
+use axum::response::{IntoResponse as _, Response};
+use axum_extra::TypedHeader;
+use axum_extra::headers::{ETag, IfNoneMatch};
 
 use super::lists::told;
 use super::{Gateway, answer, claims};
@@ -15,16 +18,17 @@ use crate::gateway::access::Caller;
 use crate::gateway::desk::{Desk, follows};
 use crate::gateway::refusal::{Refusal, Sort};
 use crate::gateway::view::{Known, Seen};
-use crate::wire::Kind;
+use crate::wire::{Kind, sha256};
 
 /// The last record of a round.
 pub(super) async fn round(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,
+    had: Option<TypedHeader<IfNoneMatch>>,
 ) -> Result<Response, Refusal> {
     let of = |seen: &Seen| seen.round.as_ref().map(|held| held.value.clone());
     let value = of_round(&gateway.desk, &id, of).and_then(|value| value.ok_or_else(no_round))?;
-    one(&gateway.desk, Kind::Round, &value)
+    unless_had(&gateway.desk, Kind::Round, &value, had)
 }
 
 /// What a round has come to so far.
@@ -70,11 +74,17 @@ pub(super) async fn escalation(
 pub(super) async fn agent(
     State(gateway): State<Arc<Gateway>>,
     Path(name): Path<String>,
+    had: Option<TypedHeader<IfNoneMatch>>,
 ) -> Result<Response, Refusal> {
     let value = look(&gateway.desk, |known| {
         known.agent_item(&name).map(|item| item.value.clone())
     })?;
-    one(&gateway.desk, Kind::Agent, &value.ok_or_else(no_agent)?)
+    unless_had(
+        &gateway.desk,
+        Kind::Agent,
+        &value.ok_or_else(no_agent)?,
+        had,
+    )
 }
 
 pub(super) fn no_agent() -> Refusal {
@@ -98,10 +108,26 @@ pub(super) fn look<T>(desk: &Desk, at: impl FnOnce(&Known) -> T) -> Result<T, Re
     Ok(at(&known))
 }
 
-/// A record as JSON by the schema it was written with.
-fn one(desk: &Desk, kind: Kind, value: &[u8]) -> Result<Response, Refusal> {
+/// A record as JSON by the schema it was written with, under a tag; nothing but the tag to who has
+/// what it names, so that to ask again and again costs little.
+fn unless_had(
+    desk: &Desk,
+    kind: Kind,
+    value: &[u8],
+    had: Option<TypedHeader<IfNoneMatch>>,
+) -> Result<Response, Refusal> {
+    // The same record is told in the same words by the same release, at whatever gateway.
+    let tag = format!("\"{}-{}\"", env!("CARGO_PKG_VERSION"), sha256(value));
+    let is_new = match (had, tag.parse::<ETag>()) {
+        (Some(TypedHeader(had)), Ok(tag)) => had.precondition_passes(&tag),
+        _ => true,
+    };
+    let headers = [(ETAG, tag), (CACHE_CONTROL, "private, no-cache".to_owned())];
+    if !is_new {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
     let text = kind.to_json(desk.codec(), value)?;
-    Ok(answer(StatusCode::OK, [], &text))
+    Ok(answer(StatusCode::OK, headers, &text))
 }
 
 pub(super) fn no_round() -> Refusal {

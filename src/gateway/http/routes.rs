@@ -79,6 +79,8 @@ pub(super) enum Gives {
     Appended,
     /// A record.
     Record(Kind),
+    /// A record under a tag, which is not told again to who has it.
+    Tagged(Kind),
     /// Records, under a name.
     List(&'static str, Kind),
     /// Some of the records there are, under a name, and where to go on.
@@ -101,7 +103,7 @@ pub(super) enum Gives {
 
 /// All of them.
 pub(super) fn all() -> Vec<Route> {
-    use Gives::{Anything, Claim, File, Inbox, List, Made, Nothing, Record};
+    use Gives::{Anything, Claim, File, Inbox, List, Made, Nothing, Record, Tagged};
     let openapi = get_of(
         ("openapi", "/v1/openapi.json", "This document"),
         (&[], Anything),
@@ -134,7 +136,7 @@ pub(super) fn all() -> Vec<Route> {
                 "/v1/rounds/{proposal_id}",
                 "The last record of a round",
             ),
-            (&[], Record(Kind::Round)),
+            (&[], Tagged(Kind::Round)),
             get(ask::round),
         ),
         get_of(
@@ -198,7 +200,7 @@ pub(super) fn all() -> Vec<Route> {
                 "/v1/agents/{agent_id}",
                 "The last record of an agent",
             ),
-            (&[], Record(Kind::Agent)),
+            (&[], Tagged(Kind::Agent)),
             get(ask::agent),
         ),
         suspend(("suspend_agent", AGENT, "Suspends an agent"), Of::Agent),

@@ -125,6 +125,15 @@ fn operation(route: &Route, schemas: &mut Schemas) -> OperationBuilder {
         ));
         operation = operation.parameter(parameter.required(Required::False).schema(Some(text)));
     }
+    if matches!(route.gives, Gives::Tagged(_)) {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let parameter = ParameterBuilder::new().name("If-None-Match");
+        let parameter = parameter.parameter_in(ParameterIn::Header);
+        let parameter = parameter.description(Some(
+            "The `ETag` of an answer: the record is told only if it is another by now.",
+        ));
+        operation = operation.parameter(parameter.required(Required::False).schema(Some(text)));
+    }
     for (status, response) in answers(route, schemas) {
         operation = operation.response(status.to_string(), response);
     }
@@ -210,6 +219,17 @@ fn answers(route: &Route, schemas: &mut Schemas) -> Vec<(u16, Response)> {
         Gives::Record(kind) => {
             let schema = as_told(kind, schemas);
             vec![(200, json("The record", schema).build())]
+        }
+        Gives::Tagged(kind) => {
+            let schema = as_told(kind, schemas);
+            let same = ResponseBuilder::new().description("The record is the one that was had");
+            vec![
+                (
+                    200,
+                    json("The record", schema).header("ETag", tag()).build(),
+                ),
+                (304, same.header("ETag", tag()).build()),
+            ]
         }
         Gives::List(name, kind) => {
             let items = told(kind, schemas);
@@ -381,6 +401,13 @@ fn problem() -> RefOr<Schema> {
     object.property("id", id).property("claim", claim).into()
 }
 
+fn tag() -> utoipa::openapi::Header {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let header = HeaderBuilder::new().schema(Some(text));
+    let meaning = "What to give as `If-None-Match`: another one once the record is another.";
+    header.description(Some(meaning)).build()
+}
+
 fn location() -> utoipa::openapi::Header {
     let text = ObjectBuilder::new().schema_type(Type::String);
     let header = HeaderBuilder::new().schema(Some(text));
@@ -398,7 +425,9 @@ fn refusals(route: &Route) -> &'static [Sort] {
             &[Bad, Unknown, Forbidden, Missing, TooLarge, TooMany, Away]
         }
         Gives::Ordered => &[Bad, Unknown, Forbidden, Missing, TooMany, Away],
-        Gives::Record(_) | Gives::List(..) => &[Bad, Unknown, Forbidden, Missing, TooMany, Away],
+        Gives::Record(_) | Gives::Tagged(_) | Gives::List(..) => {
+            &[Bad, Unknown, Forbidden, Missing, TooMany, Away]
+        }
         Gives::Made(_) => &[Bad, Unknown, Forbidden, Missing, TooMany, Away],
         Gives::File => &[Bad, Unknown, Forbidden, TooMany, Away],
         Gives::Page(..) | Gives::Inbox => &[Bad, Unknown, Forbidden, Gone, TooMany, Away],
