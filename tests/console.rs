@@ -29,10 +29,16 @@ fn everybody() -> String {
     ])
 }
 
-/// A token for somebody whose name looks like `ada`.
-fn double() -> String {
-    let digest = sha256(token("double").as_bytes());
-    format!("[[token]]\nsha256 = \"{digest}\"\nsubject = \"\u{430}da\"\nroles = [\"agent\"]\n")
+/// Tokens for an agent whose name looks like `ada`, and for a reviewer whose name is everything that
+/// somebody may write who means no good.
+fn disguised_tokens() -> String {
+    let every = PAYLOADS.join(" | ");
+    let token = |name: &str, subject: &str, role: &str| {
+        let digest = sha256(token(name).as_bytes());
+        let subject = toml::Value::from(subject);
+        format!("[[token]]\nsha256 = \"{digest}\"\nsubject = {subject}\nroles = [\"{role}\"]\n")
+    };
+    token("double", "\u{430}da", "agent") + &token("stranger", &every, "reviewer")
 }
 
 /// Has a script act in a browser, on a gateway and a processor.
@@ -53,7 +59,7 @@ fn acted_where(name: &str, besides: &str) {
 /// The same in a house, by a script that is told this.
 fn acted_in(house: &House, name: &str, besides: &str, told: &[(&str, &str)]) {
     let processor = house.run();
-    let web = house.serve_told(Some(&(everybody() + &double())), besides);
+    let web = house.serve_told(Some(&(everybody() + &disguised_tokens())), besides);
     let mut command = node("console", name);
     command.arg(web.url("")).envs(told.iter().copied());
     // For whoever wants to look at the pages.

@@ -1,4 +1,4 @@
-//! What a gateway says of how the house is, and who is told.
+//! What a gateway says of how the house is, and who is told; on either transport.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,15 @@ fn propose(web: &Web, domain: &str, wait: &str) -> Value {
 
 #[test]
 fn a_house_that_is_well_says_so_and_one_whose_processor_stopped_does_not() {
-    let house = House::on_blackboard(2, AGENTS, POLICIES);
+    tells_how_it_is(&House::on_blackboard(2, AGENTS, POLICIES));
+}
+
+#[test]
+fn on_kafka_a_house_that_is_well_says_so_and_one_whose_processor_stopped_does_not() {
+    tells_how_it_is(&House::with(2, AGENTS, POLICIES));
+}
+
+fn tells_how_it_is(house: &House) {
     let processor = house.run();
     let web = house.serve(Some(&everybody()));
     let id = propose(&web, "pay.out", "30");

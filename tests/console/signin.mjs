@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { AT, open, PATIENCE } from "./house.mjs";
+import { AT, flaws, open, PATIENCE } from "./house.mjs";
 
 const ISSUER = process.argv[3];
 const { browser, context } = await open();
@@ -12,7 +12,19 @@ const page = await context.newPage();
 const planted = { name: "quorate_session", value: "planted", url: AT };
 await context.addCookies([planted]);
 
+// The way to the issuer's page, and the one by a token beside it, can be read by everybody.
+const readable = async () => {
+  await page.waitForSelector("a:text('Sign in with your account')");
+  for (const isOpen of [false, true]) {
+    await page.evaluate((open) => (document.querySelector("main details").open = open), isOpen);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      assert.deepEqual(await flaws(page), [], `${page.url()} ${colorScheme} ${isOpen}`);
+    }
+  }
+};
 await page.goto(`${AT}/console/?page=agents`);
+await readable();
 await page.click("a:text('Sign in with your account')");
 await page.waitForSelector("h1:text('Agents')");
 assert.equal(page.url(), `${AT}/console/?page=agents`);
@@ -87,6 +99,7 @@ assert.equal(await session(), undefined);
 await page.goto(`${AT}/console/session/callback?code=a&state=b`);
 await page.waitForSelector("[role=alert]:text('begun elsewhere')");
 assert.equal(page.url(), `${AT}/console/?refused=login_expired`);
+await readable();
 await page.click("a:text('Sign in with your account')");
 await page.waitForSelector("h1:text('Needs you')");
 assert.ok(!page.url().includes("refused"), page.url());

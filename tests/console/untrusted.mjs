@@ -42,6 +42,12 @@ const opened = async () => {
 step("rounds are opened, and answered");
 const waits = await opened();
 const closed = await opened();
+step("one is claimed, by somebody of such a name");
+const claimed = await fetch(`${AT}/v1/escalations/${waits}/claim`, {
+  method: "PUT",
+  headers: { authorization: "Bearer token-of-stranger" },
+});
+assert.equal((await claimed.json()).reviewer, every);
 step("one is decided, and its result is told");
 const { package_digest } = await ask("rita", `/v1/escalations/${closed}`);
 await say("rita", "/v1/decisions?wait=30", {
@@ -64,6 +70,29 @@ await say("rita", "/v1/decisions", {
   rationale: every,
 });
 
+/** Nothing of it has run, and no markup was made of it. */
+async function isHarmless() {
+  assert.equal(await page.evaluate(() => window.ran), undefined);
+  const made = await page.evaluate(
+    () =>
+      document.querySelectorAll(
+        "main script, main img, main iframe, main a[href^=javascript], main [onerror], main [onload]",
+      ).length,
+  );
+  assert.equal(made, 0);
+  assert.equal(await page.locator("h1:text-is('APPROVED')").count(), 0);
+}
+
+/** It is shown as it was written, and what cannot be seen, or looks like another, with its number. */
+async function isShown(part) {
+  const shown = await part.textContent();
+  assert.ok(shown.includes("<script>window.ran = 1; alert(1)</script>"), shown);
+  for (const number of ["202E", "200B", "E0061", "001B", "FEFF", "0430", "1D5BA"]) {
+    const boxes = part.locator(`.hidden-character:text-is("${number}")`);
+    assert.ok((await boxes.count()) > 0, `${number} in ${shown}`);
+  }
+}
+
 // Where they are told, and what is there once all of it is.
 const PAGES = [
   ["", `[data-round="${waits}"]`, true],
@@ -75,7 +104,14 @@ const PAGES = [
   ["?page=audit", "table", true],
   ["?page=policies", "details", true],
   ["?page=refused", "table", false],
+  ["?page=health", ".health li", false],
 ];
+// Where a part of a page tells it that others could hide.
+const PARTS = {
+  "": ".queue .claim",
+  [`?round=${waits}`]: ".claimed",
+  "?page=audit": "tr:has-text('claims it') td >> nth=0",
+};
 for (const [where, there, shows] of PAGES) {
   step(`look at ${where}`);
   await page.goto(`${AT}/console/${where}`);
@@ -86,26 +122,26 @@ for (const [where, there, shows] of PAGES) {
       one.click();
   });
   await page.waitForLoadState("networkidle");
-  assert.equal(await page.evaluate(() => window.ran), undefined);
-  const made = await page.evaluate(
-    () =>
-      document.querySelectorAll(
-        "main script, main img, main iframe, main a[href^=javascript], main [onerror], main [onload]",
-      ).length,
-  );
-  assert.equal(made, 0);
-  assert.equal(await page.locator("h1:text-is('APPROVED')").count(), 0);
+  await isHarmless();
+  if (PARTS[where]) await isShown(page.locator(PARTS[where]));
   if (!shows) continue;
-  // Shown as it was written, and what cannot be seen, or looks like another, with its number.
-  const shown = await page.evaluate(() => document.querySelector("main").textContent);
-  assert.ok(shown.includes("<script>window.ran = 1; alert(1)</script>"), shown);
-  for (const number of ["202E", "200B", "E0061", "001B", "FEFF", "0430", "1D5BA"]) {
-    assert.ok(
-      (await page.locator(`main .hidden-character:text-is("${number}")`).count()) > 0,
-      `${number} on ${where}`,
-    );
-  }
+  await isShown(page.locator("main"));
 }
+
+step("what health says is told by the gateway, and is no more than text either");
+const ill = {
+  name: every,
+  state: every,
+  detail: every,
+  value: { codes: { [every]: 1 }, lag: [{ topic: every, partition: every, behind: 1 }] },
+};
+await page.route("**/v1/health", (route) => route.fulfill({ json: { checks: [ill] } }));
+await page.goto(`${AT}/console/?page=health`);
+await page.waitForSelector(".health li");
+await isHarmless();
+await isShown(page.locator(".health li"));
+await page.unroute("**/v1/health");
+
 step("what is written as it should be is left as it is");
 await page.goto(`${AT}/console/?round=${waits}`);
 const plain = ["naïve café", "Это обычный текст рос", "Ελληνικά", "普通の文 ＡＢ！"];
