@@ -92,5 +92,6 @@ pub(crate) async fn propose(desk: &mut Caller, domain: &str) -> String {
     });
     let (status, body) = desk.post("/v1/proposals?wait=30", &proposal).await;
     assert_eq!(status, 200, "{body}");
-    body["id"].as_str().unwrap().to_owned()
+    let id = body.get("id").and_then(Value::as_str);
+    id.unwrap().to_owned()
 }

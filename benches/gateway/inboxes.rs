@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::client::{Caller, desk, propose};
@@ -39,40 +41,38 @@ pub(crate) fn open(by: By) -> Run {
 async fn told(caller: &mut Caller, by: By) -> usize {
     if by == By::Events {
         let round = caller.event("/v1/inbox?domain=pay.next", "waiting").await;
-        return usize::from(round["proposal_id"].is_string());
+        let id = round.get("proposal_id");
+        return usize::from(id.is_some_and(Value::is_string));
     }
     let (status, body) = caller.get("/v1/inbox?wait=30&domain=pay.next").await;
     assert_eq!(status, 200, "{body}");
-    body["rounds"].as_array().map_or(0, Vec::len)
+    let rounds = body.get("rounds").and_then(Value::as_array);
+    rounds.map_or(0, Vec::len)
 }
 
 async fn wait_for_a_round(address: &str, agents: usize, gateway: u32, by: By) -> Run {
     let mut desk = desk(address).await;
     let bare = resident(gateway);
     let doors = Arc::new(Semaphore::new(AT_ONCE));
-    let mut callers = Vec::new();
+    let mut callers = JoinSet::new();
     for number in 0..agents {
         let (address, doors) = (address.to_owned(), Arc::clone(&doors));
-        callers.push(tokio::spawn(async move {
+        callers.spawn(async move {
             let _door = doors.acquire().await.unwrap();
             let mut caller = Caller::new(&address, agent(number)).await;
             let (status, body) = caller.get("/v1/inbox").await;
             assert_eq!(status, 200, "{body}");
             caller
-        }));
-    }
-    let mut open = Vec::new();
-    for caller in callers {
-        open.push(caller.await.unwrap());
+        });
     }
     // Everybody has the round there is; what is waited for is the next.
-    let waiting = open.into_iter().map(|mut caller| {
-        tokio::spawn(async move {
+    let mut waiting = JoinSet::new();
+    for mut caller in callers.join_all().await {
+        waiting.spawn(async move {
             let told = told(&mut caller, by).await;
             (Instant::now(), told)
-        })
-    });
-    let waiting: Vec<_> = waiting.collect();
+        });
+    }
     sleep(Duration::from_secs(2)).await;
     let before = cpu(gateway);
     sleep(IDLE).await;
@@ -82,8 +82,7 @@ async fn wait_for_a_round(address: &str, agents: usize, gateway: u32, by: By) ->
     propose(&mut desk, "pay.next").await;
     let admitted = asked.elapsed();
     let mut late = Vec::new();
-    for caller in waiting {
-        let (at, told) = caller.await.unwrap();
+    for (at, told) in waiting.join_all().await {
         assert_eq!(told, 1, "somebody was told of {told} rounds");
         let since = at.saturating_duration_since(asked);
         late.push(i64::try_from(since.as_micros()).unwrap());

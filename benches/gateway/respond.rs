@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::client::{Caller, desk, propose};
@@ -70,15 +71,11 @@ async fn respond(
     }
     let rounds = Arc::new(rounds);
     let began = Instant::now() + Duration::from_secs(1);
-    let mut agents = Vec::new();
+    let mut agents = JoinSet::new();
     for number in 0..sizes.rate {
         let caller = Caller::new(address, agent(number)).await;
         let offset = Duration::from_secs_f64(number as f64 / sizes.rate as f64);
-        agents.push(tokio::spawn(answer_all(
-            caller,
-            Arc::clone(&rounds),
-            began + offset,
-        )));
+        agents.spawn(answer_all(caller, Arc::clone(&rounds), began + offset));
     }
     let spent = || {
         let of = |process: Option<u32>| process.map_or(0.0, cpu);
@@ -89,8 +86,8 @@ async fn respond(
     sleep_until(began + Duration::from_secs((sizes.warm + sizes.seconds) as u64)).await;
     let after = spent();
     let mut all = Vec::new();
-    for agent in agents {
-        all.extend(agent.await.unwrap().split_off(sizes.warm));
+    for mut late in agents.join_all().await {
+        all.extend(late.split_off(sizes.warm));
     }
     let [a, b, c] = after;
     let [d, e, f] = before;
