@@ -14,7 +14,7 @@ help:
 	@echo "make verify       the trust rule against golden files; GOLDEN=DIR takes them from there"
 	@echo "make check        docs and licences, beyond what make test does"
 	@echo "make bench        what the parts cost, and a processor on a broker; SMALL=1 is quick"
-	@echo "make soak         every fault many times over; writes docs/reliability.md"
+	@echo "make soak         faults, mutations, attacks, many times over; writes their tables in docs"
 	@echo "make miri         the core's unit tests under Miri"
 	@echo "make fuzz         every fuzz target; SECONDS_EACH=600"
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Plays faults many times as often as `make test` does. As soon as one is through, its line in the
 # table of docs/reliability.md is replaced: figures, commit, day and machine. A fault whose test fails
-# keeps the line it had, and this fails in the end; the others are played all the same.
-# usage: soak.sh [PART...]  (modules of tests/faults; all of them in turn if none is named)
+# keeps the line it had, and this fails in the end; the others are played all the same. Then 1,000
+# mutations of a history are looked for, which writes the table of docs/verify.md (`verify`), and
+# every attack is played from 200 seeds, which writes that of docs/decision-quality.md (`attacks`).
+# usage: soak.sh [PART...]  (modules of tests/faults, verify, attacks; all in turn if none is named)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -30,9 +32,22 @@ merge() {
   cat "$rows.page" > "$page"
 }
 
-[ $# -gt 0 ] || set -- $(sed -n 's/^mod \([a-z]*\);$/\1/p' tests/faults/mod.rs)
+# written FILTER: plays a test that writes what it measured into its page.
+written() {
+  UPDATE=1 cargo test --locked --test main "$1" -- --nocapture --test-threads=1
+}
+
+[ $# -gt 0 ] || set -- $(sed -n 's/^mod \([a-z]*\);$/\1/p' tests/faults/mod.rs) verify attacks
 failed=()
 for part; do
+  case $part in
+    verify)
+      QUORATE_VERIFY_MUTATIONS=1000 written verify::a_history_is_verified || failed+=("$part")
+      continue ;;
+    attacks)
+      QUORATE_ATTACK_SEEDS=200 written evaluate::the_docs_tell_of_every_attack || failed+=("$part")
+      continue ;;
+  esac
   : > "$rows"
   QUORATE_SOAK=1 QUORATE_RELIABILITY=$rows cargo test --locked --test main "faults::$part::" \
     -- --nocapture --test-threads=1 || failed+=("$part")

@@ -505,6 +505,72 @@ fn attackers_weigh_and_cost_no_more_than_is_promised() {
     }
 }
 
+/// How many seeds the figures in the docs are from.
+const TOLD_SEEDS: &str = "200";
+
+/// What every attack comes to from so many seeds, as lines of a table.
+fn attacked(seeds: &str) -> Vec<String> {
+    let played = |half_life| {
+        let told = [
+            "--half-life",
+            half_life,
+            "--seeds",
+            seeds,
+            "--output",
+            "json",
+        ];
+        let outcomes = json(&[&["simulate", "attacks"], &told[..]].concat());
+        let outcomes = outcomes.as_array().unwrap().clone().into_iter();
+        let measures = outcomes.flat_map(|outcome| {
+            let measures = outcome["measures"].as_array().unwrap().clone();
+            let name = outcome["name"].as_str().unwrap().to_owned();
+            measures.into_iter().map(move |of| (name.clone(), of))
+        });
+        measures.collect::<Vec<_>>()
+    };
+    let line = |((attack, measure), (_, faded)): ((String, Value), (String, Value))| {
+        // Nothing is written as less than nothing.
+        let figure = |of: &Value| format!("{:.3}", of.as_f64().unwrap()).replace("-0.000", "0.000");
+        let name = measure["name"].as_str().unwrap();
+        assert_eq!(faded["name"], name);
+        let figures = ["median", "mean", "percentile_90"].map(|of| figure(&measure[of]));
+        let faded = figure(&faded["mean"]);
+        format!(
+            "| `{attack}` | {name} | {} | {faded} |\n",
+            figures.join(" | ")
+        )
+    };
+    let (kept, faded) = (played("none"), played("100"));
+    assert_eq!(kept.len(), faded.len());
+    kept.into_iter().zip(faded).map(line).collect()
+}
+
+/// A few seeds show that the table has every measure; as many as it was made from, that it has their
+/// figures. `scripts/soak.sh attacks` writes it.
+#[test]
+fn the_docs_tell_of_every_attack_what_was_measured() {
+    let seeds = std::env::var("QUORATE_ATTACK_SEEDS").unwrap_or_else(|_| "2".to_owned());
+    let lines = attacked(&seeds);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/decision-quality.md");
+    let text = fs::read_to_string(page).unwrap();
+    let head = "| Attack | Measure | median | mean | 90 % | mean at half-life 100 |\n\
+        | --- | --- | --- | --- | --- | --- |\n";
+    let (before, rest) = text.split_once(head).unwrap();
+    let (told, after) = rest.split_once("\n\n").unwrap();
+    let is_whole = seeds == TOLD_SEEDS;
+    if is_whole && std::env::var_os("UPDATE").is_some() {
+        fs::write(page, [before, head, &lines.concat(), "\n", after].concat()).unwrap();
+        return;
+    }
+    let shown = |line: &str| match is_whole {
+        true => line.trim_end().to_owned(),
+        false => line.split(" | ").take(2).collect::<Vec<_>>().join(" | "),
+    };
+    let told: Vec<_> = told.lines().map(shown).collect();
+    let measured: Vec<_> = lines.iter().map(|line| shown(line)).collect();
+    assert_eq!(told, measured, "scripts/soak.sh attacks writes it anew");
+}
+
 #[test]
 fn an_attack_nobody_knows_is_refused_with_those_there_are() {
     let output = quorate(&["simulate", "attacks", "sleeping"]);

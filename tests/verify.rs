@@ -1,5 +1,6 @@
 //! A random history is verified as it lies, and whatever is changed of it is found.
 
+mod depths;
 mod follow;
 mod mutations;
 
@@ -265,11 +266,12 @@ fn a_history_is_verified_and_whatever_is_changed_of_it_is_found() {
     replayed(&house, folder.path(), named);
     let history = Held::of(&file);
     waits(&history);
+    depths::each_check_finds_what_it_is_for(&history);
     let count = number("QUORATE_VERIFY_MUTATIONS").unwrap_or(MUTATIONS);
     let (found, missed) = tried(&history, &mut random, count);
     eprintln!("{}", table(&found));
+    assert!(missed.is_empty(), "{missed:#?}");
     if std::env::var_os("UPDATE").is_some() {
         write_down(&found);
     }
-    assert!(missed.is_empty(), "{missed:#?}");
 }
