@@ -4,18 +4,19 @@
 //! It is written and read in one pass, a block at a time. A file that ends early, or of which a
 //! byte was changed, is told by its end: how many entries there are, and the digest of all.
 
-use std::io::{self, BufRead, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::io::{BufRead, Write};
+use std::sync::LazyLock;
 
 use quorate_core::ids::{Bytes, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_avro_fast::Schema;
-use serde_avro_fast::de::read::ReaderRead;
+use serde_avro_fast::de::read::SliceRead;
+use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
 use serde_avro_fast::object_container_file_encoding as container;
 use serde_avro_fast::ser::SerializerConfig;
 use sha2::{Digest as _, Sha256};
 
+use super::container::{Container, Fault};
 use super::{Error, Kind, MAX_OUTPUT};
 
 /// The form of the file that this program writes and reads.
@@ -36,7 +37,7 @@ static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| TEXT.parse().expect("the schema of files is sound"));
 
 /// What an exported history is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// Form of the file.
     pub format: i32,
@@ -239,14 +240,13 @@ impl<W: Write> Writer<W> {
 
 /// Reads a history from a file.
 pub struct Reader<R: BufRead> {
-    container: container::Reader<ReaderRead<Watched<R>>>,
-    /// Whether there is nothing more of the file.
-    over: Arc<AtomicBool>,
-    config: SerializerConfig<'static>,
+    container: Container<R>,
+    /// How many objects of the block are still to be read, and where the next one begins.
+    left: i64,
+    at: usize,
     history: History,
     digest: Sha256,
     entries: i64,
-    buffer: Vec<u8>,
 }
 
 impl<R: BufRead> std::fmt::Debug for Reader<R> {
@@ -262,37 +262,30 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// [`FileError::Unknown`], [`FileError::Newer`].
     pub fn begin(from: R) -> Result<Self, FileError> {
-        let unknown = |error: container::FailedToInitializeReader| FileError::Unknown(error.into());
-        let over = Arc::<AtomicBool>::default();
-        let from = Watched {
-            file: from,
-            over: Arc::clone(&over),
-        };
-        let mut container = container::Reader::from_reader(from).map_err(unknown)?;
-        if container.schema().rabin_fingerprint() != SCHEMA.rabin_fingerprint() {
+        let container = Container::begin(from, 2 * LONGEST);
+        let container = container.map_err(|fault| FileError::Unknown(fault.into()))?;
+        let schema = container.schema.parse::<Schema>();
+        let schema = schema.map_err(|error| FileError::Unknown(error.into()))?;
+        if schema.rabin_fingerprint() != SCHEMA.rabin_fingerprint() {
             let why = Error::unknown("its objects have another schema");
             return Err(FileError::Unknown(why.into()));
         }
-        let history = match container.deserialize_next::<Object>() {
-            Ok(Some(Object::History(history))) => history,
-            Ok(Some(_)) => return Err(altered("it does not say what it is")),
-            Ok(None) => return Err(FileError::Truncated(0)),
-            Err(_) if over.load(Ordering::Relaxed) => return Err(FileError::Truncated(0)),
-            Err(error) => return Err(altered(Error::malformed(error))),
-        };
-        if history.format != FORMAT {
-            return Err(FileError::Newer(history.format));
-        }
         let mut reader = Self {
             container,
-            over,
-            config: SerializerConfig::new(&SCHEMA),
-            history: history.clone(),
+            left: 0,
+            at: 0,
+            history: History::default(),
             digest: Sha256::new(),
             entries: 0,
-            buffer: Vec::new(),
         };
-        reader.note(&Object::History(history))?;
+        match reader.object()? {
+            Some(Object::History(history)) => reader.history = history,
+            Some(_) => return Err(altered("it does not say what it is")),
+            None => return Err(FileError::Truncated(0)),
+        }
+        if reader.history.format != FORMAT {
+            return Err(FileError::Newer(reader.history.format));
+        }
         Ok(reader)
     }
 
@@ -309,12 +302,7 @@ impl<R: BufRead> Reader<R> {
     pub fn entry(&mut self) -> Result<Option<Entry>, FileError> {
         match self.object()? {
             Some(Object::Entry(entry)) => {
-                let object = Object::Entry(entry);
-                self.note(&object)?;
                 self.entries += 1;
-                let Object::Entry(entry) = object else {
-                    return Ok(None);
-                };
                 Ok(Some(entry))
             }
             Some(Object::End(end)) => self.check(&end).map(|()| None),
@@ -334,57 +322,46 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
+    /// Reads an object, and takes it into the digest as it was written, unless it is the end.
     fn object(&mut self) -> Result<Option<Object>, FileError> {
-        let read = self.container.deserialize_next::<Object>();
-        read.map_err(|error| match self.over.load(Ordering::Relaxed) {
-            true => FileError::Truncated(self.entries),
-            false => altered(Error::malformed(error)),
-        })
-    }
-
-    /// Takes an object into the digest, as it was written.
-    fn note(&mut self, object: &Object) -> Result<(), FileError> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let datum = serde_avro_fast::to_datum(object, buffer, &mut self.config);
-        let mut datum = datum.map_err(altered)?;
-        if datum.len() > LONGEST {
+        while self.left == 0 {
+            if self.at < self.container.block().len() {
+                return Err(altered("a block is longer than its objects"));
+            }
+            self.at = 0;
+            let entries = self.entries;
+            let next = self.container.next().map_err(|fault| match fault {
+                Fault::Ended => FileError::Truncated(entries),
+                Fault::Unsound(why) => altered(why),
+            });
+            match next? {
+                Some(count) => self.left = count,
+                None => return Ok(None),
+            }
+        }
+        let rest = self.container.block().get(self.at..).unwrap_or_default();
+        let (object, length) = read(rest)?;
+        if length > LONGEST {
             return Err(altered("a record is longer than any may be"));
         }
-        self.digest.update(&datum);
-        datum.clear();
-        self.buffer = datum;
-        Ok(())
-    }
-}
-
-/// A file, and whether there is nothing more of it.
-struct Watched<R> {
-    file: R,
-    over: Arc<AtomicBool>,
-}
-
-impl<R: BufRead> Read for Watched<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(into)?;
-        if read == 0 && !into.is_empty() {
-            self.over.store(true, Ordering::Relaxed);
+        if !matches!(object, Object::End(_)) {
+            self.digest.update(rest.get(..length).unwrap_or_default());
         }
-        Ok(read)
+        self.left -= 1;
+        self.at += length;
+        Ok(Some(object))
     }
 }
 
-impl<R: BufRead> BufRead for Watched<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let filled = self.file.fill_buf()?;
-        if filled.is_empty() {
-            self.over.store(true, Ordering::Relaxed);
-        }
-        Ok(filled)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.file.consume(amount);
-    }
+/// Reads the first of several objects, and how many bytes it takes.
+fn read(from: &[u8]) -> Result<(Object, usize), FileError> {
+    let mut config = DeserializerConfig::new(&SCHEMA);
+    config.max_seq_size = from.len();
+    let mut state = DeserializerState::with_config(SliceRead::new(from), config);
+    let object = Object::deserialize(state.deserializer()).map_err(altered)?;
+    let mut rest = state.into_reader();
+    let left = rest.fill_buf().map_or(0, <[u8]>::len);
+    Ok((object, from.len() - left))
 }
 
 fn unwritten(error: impl std::fmt::Display) -> FileError {

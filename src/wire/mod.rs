@@ -6,6 +6,7 @@
 //! re-encodes to check one. Nothing here allocates more than a small multiple of its input.
 
 mod codec;
+mod container;
 mod digest;
 mod error;
 #[cfg(test)]
