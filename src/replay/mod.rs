@@ -5,6 +5,7 @@
 //! when it opened a round stays what it was; what humans said to a package they say to the one
 //! they would have seen; what is not on record (what they would have said to others) nobody knows.
 
+mod parts;
 mod rules;
 mod told;
 
@@ -17,6 +18,7 @@ use quorate_core::records::{
     Status, TrustScore, TrustUpdate,
 };
 use quorate_core::topic::Topic;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::{Config, Output, Tables};
@@ -195,7 +197,7 @@ impl<'a> Replay<'a> {
     }
 
     fn round(&mut self, codec: &Codec, stored: &Stored) {
-        let Some(round) = read::<Round>(codec, stored) else {
+        let Some(round) = part::<Round, parts::Round>(codec, stored) else {
             return;
         };
         let opening = &round.opening;
@@ -212,7 +214,7 @@ impl<'a> Replay<'a> {
     }
 
     fn outcome(&mut self, codec: &Codec, stored: &Stored) {
-        let Some(outcome) = read::<Outcome>(codec, stored) else {
+        let Some(outcome) = part::<Outcome, parts::Outcome>(codec, stored) else {
             return;
         };
         let at = &outcome.coordinates;
@@ -224,19 +226,19 @@ impl<'a> Replay<'a> {
         let opened = &mut self.course(stored.partition).choices.opened;
         opened.entry(at.proposal_offset).or_insert(choice);
         if outcome.resolution == 1 {
-            self.was.entry(outcome.proposal_id).or_default().first = Some(first(&outcome));
+            self.was.entry(outcome.proposal_id).or_default().first = Some(outcome.first());
         }
     }
 
     fn package(&mut self, codec: &Codec, stored: &Stored) {
-        if let Some(package) = read::<DecisionPackage>(codec, stored) {
+        if let Some(package) = part::<DecisionPackage, parts::Package>(codec, stored) {
             let was = self.was.entry(package.proposal_id).or_default();
             was.package = Some(package.package_digest);
         }
     }
 
     fn letter(&mut self, codec: &Codec, stored: &Stored) {
-        let Some(letter) = read::<DeadLetter>(codec, stored) else {
+        let Some(letter) = part::<DeadLetter, parts::Letter<'_>>(codec, stored) else {
             return;
         };
         let Some(topic) = Topic::named(&letter.topic) else {
@@ -299,7 +301,7 @@ impl<'a> Replay<'a> {
             match output {
                 Output::Outcome(outcome) if outcome.resolution == 1 => {
                     let is = self.is.entry(outcome.proposal_id).or_default();
-                    is.first = Some(first(&outcome));
+                    is.first = Some(parts::first_of(&outcome));
                 }
                 Output::Round(round) => {
                     self.is.entry(round.proposal_id).or_default().is_opened = true;
@@ -333,11 +335,12 @@ impl<'a> Replay<'a> {
 
     /// Takes where a lesson was recorded.
     fn lesson(&mut self, codec: &Codec, stored: &Stored) {
-        if let Some(update) = read::<TrustUpdate>(codec, stored) {
+        if let Some(update) = part::<TrustUpdate, parts::Update>(codec, stored) {
             // Append times may go back where two write to a partition; stream times do not.
             let time = self.taught_at.entry(stored.partition).or_default();
             *time = stored.timestamp.unwrap_or_default().max(*time);
-            self.taught.insert(named(&update), (*time, stored.offset));
+            let named = (update.trust_domain, update.proposal_id, update.result_offset);
+            self.taught.insert(named, (*time, stored.offset));
         }
     }
 
@@ -416,11 +419,11 @@ fn named(update: &TrustUpdate) -> (String, ProposalId, Offset) {
     (domain, update.proposal_id, update.result_offset)
 }
 
-fn first(outcome: &Outcome) -> (Status, Reason) {
-    let reason = outcome.decision.reasons.first().copied();
-    (outcome.decision.status, reason.unwrap_or(Reason::Other))
-}
-
 fn read<T: Record + DeserializeOwned>(codec: &Codec, stored: &Stored) -> Option<T> {
     Some(codec.decode(stored.value.as_deref()?).ok()?.0)
+}
+
+/// What is needed of a record.
+fn part<'a, T: Record, P: Deserialize<'a>>(codec: &Codec, stored: &'a Stored) -> Option<P> {
+    codec.decode_part::<T, P>(stored.value.as_deref()?).ok()
 }

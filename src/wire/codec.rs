@@ -247,15 +247,26 @@ impl Codec {
     where
         T: Record + Deserialize<'a>,
     {
+        let record = self.decode_part::<T, T>(value)?;
+        Ok((record, sha256(unframed(value)?)))
+    }
+
+    /// Decodes what a part has the fields for of a record of a kind; nothing is digested.
+    ///
+    /// # Errors
+    /// As [`Codec::decode`], but for what is in other fields.
+    pub fn decode_part<'a, T, P>(&self, value: &'a [u8]) -> Result<P, Error>
+    where
+        T: Record,
+        P: Deserialize<'a>,
+    {
         within_limit(T::KIND, value)?;
         let (name, datum) = split(value)?;
-        let record = if self.is_built_in(T::KIND, T::shape(), name) {
-            read(datum, &T::shape().avro)?
-        } else {
-            let unknown = || Error::unknown(format!("{name} is not known for {}", T::KIND));
-            read(datum, &*self.learned(T::KIND, name).ok_or_else(unknown)?)?
-        };
-        Ok((record, sha256(datum)))
+        if self.is_built_in(T::KIND, T::shape(), name) {
+            return read(datum, &T::shape().avro);
+        }
+        let unknown = || Error::unknown(format!("{name} is not known for {}", T::KIND));
+        read(datum, &*self.learned(T::KIND, name).ok_or_else(unknown)?)
     }
 
     /// Whether a header names the built-in schema.
