@@ -30,7 +30,9 @@ struct Panel {
     policy: Arc<Policy>,
     /// How many open rounds it is for.
     rounds: usize,
-    known: BTreeMap<AgentId, Known>,
+    /// Where an agent is among those known.
+    places: BTreeMap<AgentId, usize>,
+    known: Vec<Known>,
     /// The qualified and active agents, once somebody asked.
     qualified: Option<Arc<[AgentId]>>,
 }
@@ -60,7 +62,8 @@ impl Panels {
             domain: domain.to_owned(),
             policy: Arc::clone(policy),
             rounds: 1,
-            known: BTreeMap::new(),
+            places: BTreeMap::new(),
+            known: Vec::new(),
             qualified: None,
         };
         self.panels.insert(number, panel);
@@ -93,16 +96,19 @@ impl Panels {
         agent: &str,
     ) -> Option<Speaker<'_>> {
         let panel = self.panels.get_mut(&number)?;
-        if !panel.known.contains_key(agent) {
-            let agent = tables.agent(agent, panel.pins.agents)?;
-            let standing = panel.standing(tables, agent);
-            let known = Known {
-                agent: Arc::clone(agent),
-                standing,
-            };
-            panel.known.insert(agent.agent_id.clone(), known);
-        }
-        let Known { agent, standing } = panel.known.get(agent)?;
+        let place = match panel.places.get(agent) {
+            Some(place) => *place,
+            None => {
+                let agent = tables.agent(agent, panel.pins.agents)?;
+                let standing = panel.standing(tables, agent);
+                let place = panel.known.len();
+                panel.places.insert(agent.agent_id.clone(), place);
+                let agent = Arc::clone(agent);
+                panel.known.push(Known { agent, standing });
+                place
+            }
+        };
+        let Known { agent, standing } = panel.known.get(place)?;
         Some(Speaker { agent, standing })
     }
 
@@ -157,7 +163,8 @@ impl Panel {
         let listed = tables.agents(self.pins.agents);
         let active = listed.filter(|agent| agent.status == AgentStatus::Active);
         active.map(|agent| {
-            let known = self.known.get(agent.agent_id.as_str());
+            let place = self.places.get(agent.agent_id.as_str());
+            let known = place.and_then(|place| self.known.get(*place));
             let standing = match known {
                 Some(known) => Arc::clone(&known.standing),
                 None => self.standing(tables, agent),
