@@ -3,6 +3,7 @@
 mod depths;
 mod follow;
 mod mutations;
+mod resumed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -264,6 +265,7 @@ fn a_history_is_verified_and_whatever_is_changed_of_it_is_found() {
         assert!(said.contains(" 0 broken, 0 not evaluated"), "{said}");
     }
     replayed(&house, folder.path(), named);
+    resumed::all(&house, folder.path(), &file);
     let history = Held::of(&file);
     waits(&history);
     depths::each_check_finds_what_it_is_for(&history);

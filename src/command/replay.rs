@@ -1,14 +1,17 @@
 //! `quorate replay`: recorded rounds under other rules, touching nothing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Output;
 use super::history::{Progress, Which};
 use crate::config::Config;
-use crate::replay::{Change, Count, HalfLife, Replayed, Rules, replay};
+use crate::replay::{Change, Count, HalfLife, Keeping, Replayed, Rules, replay};
 use crate::wire::{self, files};
 
 /// Flips, and track records, that are shown to people.
@@ -31,6 +34,13 @@ pub(super) struct Replay {
     /// Weigh by the trust that follows from the replayed rounds, not by the trust on record
     #[arg(long)]
     replay_trust: bool,
+    /// File to put the replay away in, and to go on from if it is there
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Records between two checkpoints
+    #[arg(long, value_name = "RECORDS", default_value = "5000000", requires = "checkpoint",
+        value_parser = clap::value_parser!(i64).range(1..))]
+    checkpoint_every: i64,
     /// Words for people, or JSON for machines
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -63,9 +73,14 @@ impl Replay {
             half_life: self.half_life.unwrap_or(HalfLife::AsTheySay),
             replay_trust: self.replay_trust,
         };
+        let keeping = self
+            .checkpoint
+            .map(|path| keeping(path, self.checkpoint_every));
+        let keeping = keeping.transpose()?;
         let mut history = self.which.open(config)?;
         let mut progress = Progress::of("replaying:", history.about().expected());
-        let replayed = replay(&mut *history, &rules, &mut |done| progress.show(done));
+        let shown = &mut |done| progress.show(done);
+        let replayed = replay(&mut *history, &rules, keeping.as_ref(), shown);
         progress.end();
         let replayed = replayed?;
         super::answer(&match self.output {
@@ -74,6 +89,19 @@ impl Replay {
         })?;
         Ok(())
     }
+}
+
+/// Where it is put away, also when it is told to stop.
+fn keeping(path: PathBuf, every: i64) -> anyhow::Result<Keeping> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The second time it ends the process as if nobody listened.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+            .context("cannot listen for signals")?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))
+            .context("cannot listen for signals")?;
+    }
+    Ok(Keeping { path, every, stop })
 }
 
 fn words(replayed: &Replayed) -> String {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use quorate_core::ids::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Rounds ahead of the responses at which proposals are held back.
 const FULL: usize = 6_144;
@@ -14,7 +15,7 @@ const FULL: usize = 6_144;
 const ENOUGH: usize = 3_072;
 
 /// The stream times of `acp.proposals` at which rounds were opened that responses have not reached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Ahead {
     opened: VecDeque<Timestamp>,
     full: bool,

@@ -7,11 +7,12 @@ use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::round::{ORPHAN_GRACE, OpenRound};
 use quorate_core::topic::Topic;
+use serde::{Deserialize, Serialize};
 
 use super::partition::Partition;
 
 /// A gap in the responses: rounds whose spans reach into it have lost input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Loss {
     below: Offset,
     /// Stream time of the last record read before the gap.

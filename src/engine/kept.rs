@@ -4,12 +4,13 @@ use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::records::Pins;
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
+use serde::{Deserialize, Serialize};
 
 use super::io::{Halt, Headers, Record};
 use crate::wire;
 
 /// A record kept until it can be judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) topic: Topic,
     pub(super) offset: Offset,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use quorate_core::ids::{Offset, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Moves beyond which the proposals want a tick.
 const TICK_ABOVE: usize = 1 << 12;
@@ -16,7 +17,7 @@ const TICK_ABOVE: usize = 1 << 12;
 const PAUSE_ABOVE: usize = 1 << 16;
 
 /// The moves of the responses' stream time past the proposals'.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Lead {
     moves: BTreeMap<Timestamp, Offset>,
 }

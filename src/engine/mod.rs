@@ -24,6 +24,7 @@ mod responses;
 mod restore;
 mod results;
 mod rounds;
+mod saved;
 mod tables;
 mod waiting;
 
@@ -34,5 +35,6 @@ pub use io::{
 pub use partition::{Config, Partition, Position};
 pub use refresh::Behind;
 pub use rounds::Open;
+pub use saved::Saved;
 pub use tables::{Row, Tables};
 pub use waiting::Waiting;

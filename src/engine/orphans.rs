@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use quorate_core::ids::{Offset, ProposalId, Timestamp};
 use quorate_core::round::ORPHAN_GRACE;
+use serde::{Deserialize, Serialize};
 
 use super::kept::Kept;
 
@@ -13,7 +14,7 @@ const ORPHANS_MAX: usize = 20_000;
 const ORPHAN_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What waits, by proposal and by offset.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Orphans {
     by_proposal: BTreeMap<ProposalId, Vec<Kept>>,
     by_offset: BTreeMap<Offset, (Timestamp, ProposalId)>,

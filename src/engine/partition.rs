@@ -11,6 +11,7 @@ use quorate_core::ids::{AgentId, Bytes, Offset, Timestamp};
 use quorate_core::records::{DeadLetter, Pins, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
+use serde::{Deserialize, Serialize};
 
 use super::ahead::Ahead;
 use super::gap::Loss;
@@ -75,7 +76,7 @@ pub struct Partition {
 }
 
 /// A topic's next offset and stream time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Clock {
     pub(super) next: Offset,
     pub(super) time: Timestamp,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_core::ids::{Digest, ProposalId, Timestamp};
-use quorate_core::records::Policy;
+use quorate_core::records::{Policy, Round};
 
 use super::rounds::Ended;
 use crate::store::Store;
@@ -54,6 +54,11 @@ impl Past {
         let round = self.rounds.get(id)?;
         let policy = self.policies.get(&round.opening.policy_digest)?;
         Some(Ended::recorded(round, Arc::clone(policy)))
+    }
+
+    /// Every round that is kept, by id.
+    pub(super) fn all(&self) -> impl Iterator<Item = Round> {
+        self.rounds.all()
     }
 
     pub(super) fn contains(&self, id: &ProposalId) -> bool {

@@ -405,6 +405,11 @@ impl Rounds {
             .map(|(_, id)| *id)
     }
 
+    /// The escalated rounds, in the order of their due times.
+    pub(super) fn escalated_ids(&self) -> Vec<ProposalId> {
+        self.dues.iter().map(|(_, id)| *id).collect()
+    }
+
     pub(super) fn first_due(&self) -> Option<Timestamp> {
         self.dues.first().map(|(due, _)| *due)
     }

@@ -225,6 +225,14 @@ impl Tables {
         of_domains.filter_map(|versions| versions.last().map(|(_, score)| score))
     }
 
+    /// Every score there ever was, by where it lies.
+    #[must_use]
+    pub fn every_score(&self) -> BTreeMap<Offset, &Arc<TrustScore>> {
+        let of_domains = self.scores.values().flat_map(BTreeMap::values);
+        let versions = of_domains.flatten();
+        versions.map(|(offset, score)| (*offset, score)).collect()
+    }
+
     /// What an agent brings to a round in a domain under a policy, as of the round's pins.
     #[must_use]
     pub fn standing(&self, agent: &Agent, domain: &str, policy: &Policy, pins: Pins) -> Standing {

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use quorate_core::ids::{Offset, ProposalId, Timestamp};
 use quorate_core::records::{Control, Pins};
 use quorate_core::topic::Topic;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::engine::{Config, Input, Output, Partition, Tables};
+use crate::engine::{Config, Input, Output, Partition, Saved, Tables};
 use crate::transport::{self, Stored};
 use crate::wire::Codec;
 
@@ -48,6 +49,19 @@ pub struct Made {
     pub due: Timestamp,
     /// What it is.
     pub output: Output,
+}
+
+/// A course put away, but for what was chosen, which the history tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Halfway {
+    engine: Saved,
+    proposals: VecDeque<Stored>,
+    responses: VecDeque<Stored>,
+    next_proposal: Offset,
+    next_response: Offset,
+    responses_time: Timestamp,
+    now: Timestamp,
+    trust: Option<Offset>,
 }
 
 /// A partition's engine, and what waits to be stepped.
@@ -122,6 +136,46 @@ impl Course {
     #[must_use]
     pub const fn next_proposal(&self) -> Offset {
         self.next_proposal
+    }
+
+    /// The course as far as it has come.
+    #[must_use]
+    pub fn halfway(&self) -> Halfway {
+        Halfway {
+            engine: self.engine.saved(),
+            proposals: self.proposals.clone(),
+            responses: self.responses.clone(),
+            next_proposal: self.next_proposal,
+            next_response: self.next_response,
+            responses_time: self.responses_time,
+            now: self.now,
+            trust: self.trust,
+        }
+    }
+
+    /// Goes on from where a course had come, by the same tables and choices.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if what it rests on is not there.
+    pub fn go_on_from(
+        &mut self,
+        config: Config,
+        tables: &Tables,
+        halfway: Halfway,
+    ) -> Result<(), Error> {
+        let engine = Partition::of_saved(config, Arc::clone(&self.codec), tables, halfway.engine);
+        self.engine = engine.map_err(|source| Error::Engine {
+            partition: self.partition,
+            source,
+        })?;
+        self.proposals = halfway.proposals;
+        self.responses = halfway.responses;
+        self.next_proposal = halfway.next_proposal;
+        self.next_response = halfway.next_response;
+        self.responses_time = halfway.responses_time;
+        self.now = halfway.now;
+        self.trust = halfway.trust;
+        Ok(())
     }
 
     /// The engine as it is now.

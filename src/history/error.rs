@@ -40,6 +40,9 @@ pub enum Error {
         #[source]
         source: Halt,
     },
+    /// It was told to stop, and did; what it had come to is put away.
+    #[error("interrupted: the same command goes on")]
+    Interrupted,
     /// Something is not as it must be; the text says what to do.
     #[error("{0}")]
     Unfit(String),

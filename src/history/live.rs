@@ -107,6 +107,28 @@ impl History for Live {
         &self.about
     }
 
+    fn hold(&mut self, before: &About) -> bool {
+        let same = |now: &About| {
+            (now.partitions, &now.prefix, now.range, now.parts.len())
+                == (
+                    before.partitions,
+                    &before.prefix,
+                    before.range,
+                    before.parts.len(),
+                )
+        };
+        let is_there = |part: &Part| {
+            let topic = Topic::named(&part.topic);
+            let now = topic.and_then(|topic| self.about.part(topic, part.partition));
+            now.is_some_and(|now| now.start == part.start && now.end >= part.end)
+        };
+        let is_held = same(&self.about) && before.parts.iter().all(is_there);
+        if is_held {
+            self.about = before.clone();
+        }
+        is_held
+    }
+
     fn each(&mut self, each: &mut dyn FnMut(Stored) -> Result<(), Error>) -> Result<(), Error> {
         for topic in TABLES.into_iter().chain(OUTPUTS) {
             for part in self

@@ -14,8 +14,9 @@ mod schemas;
 
 use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
+use serde::{Deserialize, Serialize};
 
-pub use course::{Choice, Choices, Course, Made};
+pub use course::{Choice, Choices, Course, Halfway, Made};
 pub use error::Error;
 pub use export::{Exported, export};
 pub use file::File;
@@ -45,7 +46,7 @@ pub const INPUTS: [Topic; 4] = [
 ];
 
 /// What is told of a history before its records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// How many partitions the topics routed by proposal have.
     pub partitions: i32,
@@ -60,7 +61,7 @@ pub struct About {
 }
 
 /// From when to when, by stream time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Not what was before it.
     pub from: Option<Timestamp>,
@@ -95,6 +96,11 @@ impl About {
 pub trait History {
     /// What is told of it.
     fn about(&self) -> &About;
+
+    /// Has as much of it read as was read of it before; says whether that is still there.
+    fn hold(&mut self, before: &About) -> bool {
+        self.about() == before
+    }
 
     /// Reads every record, in order.
     ///

@@ -5,7 +5,9 @@
 //! when it opened a round stays what it was; what humans said to a package they say to the one
 //! they would have seen; what is not on record (what they would have said to others) nobody knows.
 
+mod checkpoint;
 mod parts;
+mod resume;
 mod rules;
 mod told;
 
@@ -18,34 +20,17 @@ use quorate_core::records::{
     Status, TrustScore, TrustUpdate,
 };
 use quorate_core::topic::Topic;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::{Config, Output, Tables};
-use crate::history::{About, Choice, Course, Error, History, Made, Recorded};
+use crate::history::{About, Choice, Course, Error, Made, Recorded};
 use crate::transport::Stored;
 use crate::wire::{Codec, Record};
+pub use checkpoint::Keeping;
+pub use resume::replay;
 pub use rules::{HalfLife, Rules};
 pub use told::{Change, Count, Moved, Replayed};
-
-/// Goes through a history under other rules.
-///
-/// # Errors
-/// What keeps it from being read, or from being gone through.
-pub fn replay(
-    history: &mut dyn History,
-    rules: &Rules,
-    shown: &mut dyn FnMut(i64),
-) -> Result<Replayed, Error> {
-    let mut replay = Replay::new(history.about().clone(), rules);
-    let mut records = 0;
-    history.each(&mut |stored| {
-        records += 1;
-        shown(records);
-        replay.take(stored)
-    })?;
-    replay.finish()
-}
 
 /// What was recorded of a round.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +41,7 @@ struct Was {
 }
 
 /// What becomes of it now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Is {
     first: Option<(Status, Reason)>,
     package: Option<Digest>,
@@ -339,7 +324,11 @@ impl<'a> Replay<'a> {
             // Append times may go back where two write to a partition; stream times do not.
             let time = self.taught_at.entry(stored.partition).or_default();
             *time = stored.timestamp.unwrap_or_default().max(*time);
-            let named = (update.trust_domain, update.proposal_id, update.result_offset);
+            let named = (
+                update.trust_domain,
+                update.proposal_id,
+                update.result_offset,
+            );
             self.taught.insert(named, (*time, stored.offset));
         }
     }
@@ -377,22 +366,28 @@ impl<'a> Replay<'a> {
 
     fn score(&mut self, score: TrustScore, due: Timestamp) {
         if self.rules.is_trust_replayed() {
-            let key = crate::engine::trust_key(&score);
-            let (offset, value) = (self.trust.next(), self.own.encode(&score).ok());
-            let (key, value) = (Some(key.as_bytes()), value.as_deref());
-            let taken = self
-                .tables
-                .apply(&self.own, Topic::Trust, offset, due, key, value);
-            if let Err(reject) = taken {
-                tracing::warn!(offset = offset.0, %reject, "replayed score is passed over");
-            }
+            let offset = self.trust.next();
+            self.replayed_row(offset, &score, due);
             for course in self.courses.values_mut() {
                 course.trust_at(offset);
             }
-            self.trust = offset;
         }
-        let of = (score.trust_domain.clone(), score.agent_id.clone());
-        self.scores.entry(of).or_default().1 = Some(score);
+        let place = checkpoint::place(&score);
+        self.scores.entry(place).or_default().1 = Some(score);
+    }
+
+    /// Takes a score that follows from the replayed rounds into the table.
+    fn replayed_row(&mut self, offset: Offset, score: &TrustScore, due: Timestamp) {
+        let key = crate::engine::trust_key(score);
+        let value = self.own.encode(score).ok();
+        let (key, value) = (Some(key.as_bytes()), value.as_deref());
+        let taken = self
+            .tables
+            .apply(&self.own, Topic::Trust, offset, due, key, value);
+        if let Err(reject) = taken {
+            tracing::warn!(offset = offset.0, %reject, "replayed score is passed over");
+        }
+        self.trust = offset;
     }
 
     fn finish(mut self) -> Result<Replayed, Error> {

@@ -3,12 +3,13 @@
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::records::{Agent, Policy};
 use quorate_core::topic::Topic;
+use serde::Serialize;
 
 use crate::engine::Tables;
 use crate::wire::{Codec, seal_policy};
 
 /// How fast a track record fades.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum HalfLife {
     /// As the policies say.
     AsTheySay,
@@ -17,7 +18,7 @@ pub enum HalfLife {
 }
 
 /// What is to be otherwise; all of it is as recorded if nothing is said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Rules {
     /// Policies in place of those recorded.
     pub policies: Option<Vec<Policy>>,

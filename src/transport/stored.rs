@@ -2,6 +2,7 @@
 
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::topic::Topic;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::{CONTROL_HEADER, Headers, ORIGIN_HEADER, Record};
 use crate::wire::{Codec, Kind, check_traceparent};
@@ -18,7 +19,7 @@ pub enum Start {
 }
 
 /// A record as it lay on the log, owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
     /// Its topic.
     pub topic: Topic,
@@ -43,7 +44,7 @@ pub struct Stored {
 }
 
 /// A header of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Its name.
     pub key: String,

@@ -357,7 +357,7 @@ impl House {
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
         if let Some(own) = &self.own
             && !arguments.contains(&"--config")

@@ -412,6 +412,20 @@ pub(crate) fn check_restores(vector: &Vector, path: &Path) {
                 }
             }
         }
+        let saved = postcard::to_allocvec(&bench.partition.saved()).unwrap();
+        let saved = postcard::from_bytes(&saved).unwrap();
+        let config = Config {
+            partition: vector.partition,
+            partitions: vector.partitions,
+        };
+        let codec = Arc::clone(&bench.codec);
+        let taken_up = Partition::of_saved(config, codec, &bench.tables, saved).unwrap();
+        assert_eq!(
+            taken_up,
+            bench.partition,
+            "{}: taken up after step {at}",
+            path.display()
+        );
         let restored = restored(&bench, vector, &rounds, &scores, &read);
         assert_eq!(
             restored,
