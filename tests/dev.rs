@@ -166,6 +166,22 @@ fn two_sample_days_are_as_the_engine_decides_and_fill_every_page() {
         "{said}"
     );
     assert!(count("/v1/outcomes?limit=1000", "outcomes") > 200);
+    // So does a replay by the rules as they were, of rounds that had ended when it began.
+    let replayed = Command::new(env!("CARGO_BIN_EXE_quorate"))
+        .args(["replay", "--output", "json", "--blackboard"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(replayed.status.success(), "{replayed:?}");
+    let replayed: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    let of = |what: &str| replayed["recorded"][what].as_u64().unwrap();
+    let recorded = of("approved") + of("rejected") + of("escalated");
+    assert!(recorded > 200 && of("known") > 0, "{recorded}");
+    let flips = replayed["flips"].as_array().unwrap();
+    assert!(
+        flips.iter().all(|flip| flip["from"].is_null()),
+        "{flips:#?}"
+    );
     for by in ["HUMAN", "TIMEOUT"] {
         let some = format!("/v1/outcomes?resolved_by={by}");
         assert!(count(&some, "outcomes") > 0, "{by}");
