@@ -4,24 +4,22 @@
 //! engine's loop: partitions are given back to the client only once what was read of them is
 //! committed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::topic::Topic;
-use rdkafka::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
-use rdkafka::types::RDKafkaRespErr;
 
 use super::attempts::Book;
-use super::connection::{PATIENCE, is_passing, note};
+use super::connection::{PATIENCE, is_passing};
 use super::lookup::Lookup;
 use super::refused::Refused;
+use super::seat::{Change, Rebalances, Seat};
 use super::source::Side;
 use super::transaction::Transaction;
 use super::waits::Waits;
@@ -46,7 +44,7 @@ pub(super) struct Group {
 /// A member's consumer, its producers, and how far each topic was handed to the engine.
 pub(super) struct Membership {
     group: Group,
-    consumer: BaseConsumer<Rebalances>,
+    consumer: Seat,
     transaction: Transaction,
     appender: Appender,
     /// The offset of each topic to hand on next; a partition that is not here is not read.
@@ -98,57 +96,6 @@ impl Delivery for Delivered<'_> {
     }
 }
 
-/// What rebalances brought and nobody has taken up.
-#[derive(Default)]
-struct Rebalances {
-    changes: Mutex<VecDeque<Change>>,
-    /// Whether the client still waits to be told that one was taken up.
-    unanswered: AtomicBool,
-    closing: AtomicBool,
-}
-
-enum Change {
-    Assigned(TopicPartitionList),
-    Revoked,
-}
-
-impl ClientContext for Rebalances {
-    fn error(&self, error: KafkaError, reason: &str) {
-        note(&error, reason);
-    }
-}
-
-impl ConsumerContext for Rebalances {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        code: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
-        if self.closing.load(Ordering::Relaxed) {
-            // Nothing of what was read is committed any more: somebody else reads it again.
-            if let Err(error) = consumer.unassign() {
-                tracing::warn!(%error, "cannot give partitions back");
-            }
-            return;
-        }
-        let change = match code {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assigned(list.clone()),
-            _ => Change::Revoked,
-        };
-        self.unanswered.store(true, Ordering::Relaxed);
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.push_back(change);
-    }
-}
-
-impl Rebalances {
-    fn take(&self) -> Option<Change> {
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.pop_front()
-    }
-}
-
 impl Membership {
     /// Becomes a member of the group, unless told to stop first.
     pub(super) fn join(
@@ -180,7 +127,7 @@ impl Membership {
             .map_err(Error::kafka("join the group"))?;
         Ok(Self {
             group,
-            consumer,
+            consumer: Seat::from(consumer),
             transaction,
             appender,
             next: BTreeMap::new(),
@@ -203,8 +150,7 @@ impl Membership {
 
     /// Takes note that the client was told what became of a change.
     fn answer(&self) {
-        let unanswered = &self.consumer.context().unanswered;
-        unanswered.store(false, Ordering::Relaxed);
+        self.consumer.context().answer();
     }
 
     /// Goes on with partitions whose schema was found, or will not be.
@@ -252,26 +198,6 @@ impl Membership {
         self.consumer
             .resume(&list)
             .map_err(Error::kafka("resume a partition"))
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        let Rebalances {
-            closing,
-            unanswered,
-            ..
-        } = self.consumer.context().as_ref();
-        closing.store(true, Ordering::Relaxed);
-        // A change nobody has taken up would keep the client from leaving the group. One that it
-        // has not told us of yet is answered when it does; if it were answered now, the client
-        // could be gone before the second answer, and whoever gives that would wait for ever.
-        if !unanswered.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Err(error) = self.consumer.unassign() {
-            tracing::debug!(%error, "nothing to give back");
-        }
     }
 }
 

@@ -24,6 +24,7 @@ mod read;
 mod refused;
 mod registry;
 mod schemas;
+mod seat;
 mod settle;
 mod shared;
 mod source;
