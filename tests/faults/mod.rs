@@ -76,7 +76,7 @@ fn wait(millis: i64) {
 /// Waits until something is so.
 #[track_caller]
 fn until(is_so: impl FnMut() -> bool) {
-    assert!(within(CATCH_UP, is_so), "it never was so");
+    assert!(within(CATCH_UP, is_so), "waited in vain: it never was so");
 }
 
 /// Waits until something is so, but not for longer than that; whether it came to be so.
@@ -314,5 +314,5 @@ fn must_show_as(
             return;
         }
     }
-    panic!("{switch} was not noticed");
+    panic!("{switch} was not noticed in {ATTEMPTS} attempts");
 }

@@ -72,7 +72,8 @@ fn a_paused_processor_that_is_not_fenced_would_be_seen() {
     });
 }
 
-fn behind_proxy() -> (House, Proxy) {
+/// A house whose broker is behind a proxy.
+pub(super) fn behind_proxy() -> (House, Proxy) {
     let partitions = PARTITIONS.unsigned_abs();
     House::behind_proxy(partitions, &load::agents(), load::POLICIES)
 }

@@ -10,6 +10,7 @@ mod desk;
 pub(crate) mod diary;
 pub(crate) mod history;
 pub(crate) mod load;
+mod markers;
 pub(crate) mod mortal;
 mod observed;
 pub(crate) mod oidc;

@@ -396,7 +396,9 @@ impl Log {
                 findings.teach(&every_row_seen(self.decode(stored), &agents));
             }
         }
-        for stored in self.read(Topic::Trust, 0).iter() {
+        let scores = self.read(Topic::Trust, 0);
+        // A tombstone ends what a transaction left open there.
+        for stored in scores.iter().filter(|stored| stored.value.is_some()) {
             findings.score(&self.decode(stored));
         }
         findings

@@ -2,7 +2,7 @@
 //! as a network may, and lets it arrive when the next transaction has begun.
 //!
 //! It can also keep a coordinator, which reaches its own partitions as anybody does, from ending a
-//! transaction in them.
+//! transaction in them, or have it believe that it did.
 //!
 //! The client's connection is closed when its frame is held, so that it asks again on another; the
 //! broker's stays, so that the frame can still arrive.
@@ -12,6 +12,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
+
+use super::markers;
 
 const PRODUCE: i16 = 0;
 const ADD_PARTITIONS: i16 = 24;
@@ -44,6 +46,12 @@ struct State {
     /// were.
     keeps_markers: bool,
     kept: usize,
+    /// Whether the next end of a transaction gets lost.
+    loses: bool,
+    /// Whether nobody is let through, since an end was lost.
+    is_down: bool,
+    /// Those who are.
+    clients: Vec<TcpStream>,
 }
 
 /// The proxy.
@@ -60,6 +68,9 @@ impl Proxy {
             whose: Vec::new(),
             keeps_markers: false,
             kept: 0,
+            loses: false,
+            is_down: false,
+            clients: Vec::new(),
         };
         let proxy = Self {
             state: Arc::new((Mutex::new(state), Condvar::new())),
@@ -70,7 +81,9 @@ impl Proxy {
                 let Ok(upstream) = TcpStream::connect(&broker) else {
                     continue;
                 };
-                accepting.join(client, upstream);
+                if accepting.lets_in(&client) {
+                    accepting.join(client, upstream);
+                }
             }
         });
         proxy
@@ -98,6 +111,30 @@ impl Proxy {
     /// How many ends of transactions were kept from their partitions so far, tries again included.
     pub(crate) fn kept(&self) -> usize {
         self.state().kept
+    }
+
+    /// Has the coordinator believe that it ended its next transaction, which it did not. In that moment
+    /// nobody is let through any more: the broker is lost.
+    pub(crate) fn lose_markers(&self) {
+        self.state().loses = true;
+    }
+
+    /// Whether that has come to pass.
+    pub(crate) fn is_down(&self) -> bool {
+        self.state().is_down
+    }
+
+    /// Lets everybody through again.
+    pub(crate) fn come_back(&self) {
+        self.state().is_down = false;
+    }
+
+    fn lets_in(&self, client: &TcpStream) -> bool {
+        let mut state = self.state();
+        if !state.is_down {
+            state.clients.push(client.try_clone().unwrap());
+        }
+        !state.is_down
     }
 
     /// How far it has come.
@@ -139,6 +176,10 @@ impl Proxy {
                 client.shutdown(Shutdown::Both)?;
                 return upstream.shutdown(Shutdown::Both);
             }
+            if key == MARKERS && self.loses() {
+                self.lose(&frame, client)?;
+                return upstream.shutdown(Shutdown::Both);
+            }
             self.note(key, &frame);
             upstream.write_all(&frame)?;
         }
@@ -148,6 +189,30 @@ impl Proxy {
         let mut state = self.state();
         state.kept += usize::from(state.keeps_markers);
         state.keeps_markers
+    }
+
+    /// Whether an end gets lost now; nobody else is let through, so that no other does.
+    fn loses(&self) -> bool {
+        let mut state = self.state();
+        state.is_down |= state.loses;
+        std::mem::take(&mut state.loses)
+    }
+
+    /// Hangs up on everybody, then tells the coordinator that all is done.
+    fn lose(&self, frame: &[u8], mut coordinator: TcpStream) -> std::io::Result<()> {
+        let own = coordinator.peer_addr()?;
+        for client in std::mem::take(&mut self.state().clients) {
+            if client.peer_addr().is_ok_and(|address| address != own) {
+                // It may be gone.
+                let _closed = client.shutdown(Shutdown::Both);
+            }
+        }
+        // ORDER: the coordinator hears it when what was on its way has come: where it held the transaction
+        // for done, another of the same producer could begin.
+        thread::sleep(Duration::from_millis(200));
+        coordinator.write_all(&markers::answer(frame))?;
+        // It hangs up when it has heard.
+        coordinator.shutdown(Shutdown::Write)
     }
 
     fn is_to_be_held(&self, frame: &[u8]) -> bool {

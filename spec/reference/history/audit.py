@@ -263,6 +263,8 @@ class TrustAudit:
 
     def compare(self, scores, records):
         for stored in records:
+            if stored.value is None:
+                continue
             score = self.schemas["TrustScore"].decode(stored.value[10:])
             expected = scores.pop(place_of(score), None)
             self.findings.check(

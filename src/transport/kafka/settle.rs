@@ -191,12 +191,12 @@ pub(super) fn settle(
         abort,
     } = rest;
     let doing = || Error::kafka("end what a transaction left behind");
-    if positions.is_some() || commit.iter().any(|(topic, _)| *topic == Topic::Rounds) {
+    if positions.is_some() || commit.iter().any(|(topic, _)| is_restored(*topic)) {
         producer.begin_transaction().map_err(doing())?;
         for &(topic, partition) in &commit {
-            // A round that never was is forgotten. Elsewhere nothing can be written that nobody
-            // would read; what is open there ends with the next record.
-            if topic == Topic::Rounds {
+            // What never was is forgotten. Elsewhere nothing can be written that nobody would read;
+            // what is open there ends with the next record.
+            if is_restored(topic) {
                 let id = nobodys(partition, partitions(connection)?);
                 let forgotten = record(connection.name(topic), partition, Some(&id), None, &[]);
                 send(producer, forgotten).map_err(doing())?;
@@ -220,6 +220,12 @@ pub(super) fn settle(
         tracing::warn!(?abort, "aborted the rest of a transaction");
     }
     Ok(())
+}
+
+/// Whether it is read to its end before an engine begins: none would, so that nobody would ever
+/// write the record that ends what is open there.
+const fn is_restored(topic: Topic) -> bool {
+    matches!(topic, Topic::Rounds | Topic::Trust)
 }
 
 /// Aborts what is open in these partitions, and pending in the group.
@@ -268,7 +274,7 @@ fn give_up(
     Ok(())
 }
 
-/// The key of a round that never was, which belongs on a partition.
+/// A key that never was, which belongs on a partition.
 fn nobodys(partition: i32, of: i32) -> Vec<u8> {
     loop {
         let key = uuid::Uuid::now_v7().to_string().into_bytes();
