@@ -34,7 +34,7 @@ demo-kafka:
 .PHONY: test
 test: setup lint pure
 	@echo "== tests: Kafka and a schema registry are started where no others are named"
-	cargo test --locked
+	@PYTHON=$(PYTHON) scripts/test.sh
 	@echo "== a hundred thousand random rounds through both implementations"
 	REFERENCE_ROUNDS=100000 cargo test --locked --test main reference
 	@echo "== the second implementation, in Python"

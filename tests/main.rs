@@ -34,6 +34,7 @@ mod operating;
 mod operators;
 mod oracle;
 mod past;
+mod patience;
 mod reads;
 mod reference;
 mod registry;
