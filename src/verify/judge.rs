@@ -157,3 +157,89 @@ impl Key {
         Some((partition.parse().ok()?, offset.parse().ok()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_core::ids::{ProposalId, Timestamp};
+
+    use super::*;
+    use crate::history::{About, Range};
+    use crate::verify::ledger::Seen;
+    use crate::wire;
+
+    /// A record of a round that says so much, and may be written again or not.
+    fn record(says: &str, may_recur: bool) -> Claim {
+        let id = ProposalId::from_bytes([7; 16]);
+        Claim {
+            key: Key::Round(id),
+            id: Some(id),
+            partition: 0,
+            offset: None,
+            digest: wire::sha256(says.as_bytes()),
+            ended: None,
+            pins: None,
+            due: Timestamp::default(),
+            is_lost: false,
+            may_recur,
+            seen: Seen::default(),
+            brief: says.to_owned(),
+        }
+    }
+
+    /// A reading that finds some and expects some: how many are verified, and broken, in it.
+    fn read(ledger: &mut Ledger, found: &[Claim], expected: &[Claim]) -> (u64, usize) {
+        let mut report = Report::new(None);
+        for claim in found {
+            ledger.find(claim.clone());
+        }
+        for claim in expected {
+            ledger.expect(claim.clone(), &mut report);
+        }
+        let about = About {
+            partitions: 1,
+            prefix: String::new(),
+            read_at: Timestamp::default(),
+            range: Range::default(),
+            parts: Vec::new(),
+        };
+        let settle = Settle {
+            about: &about,
+            settled: Timestamp(i64::MAX),
+            halted: &BTreeSet::new(),
+        };
+        let due = Due {
+            settle,
+            is_stale: &|_| true,
+            is_covered: &|_| true,
+            is_overdue: &|_| true,
+        };
+        ledger.judge(&due, &mut report);
+        let told = report.broken.len() + report.not_evaluated.len();
+        (report.verified.values().sum(), told)
+    }
+
+    #[test]
+    fn a_round_that_is_not_closed_may_be_written_again_and_a_closed_one_is_forgotten() {
+        let (open, closed) = (record("open", true), record("closed", false));
+        let mut ledger = Ledger::default();
+        let [opens, closes] = [[open.clone()], [closed.clone()]];
+        assert_eq!(read(&mut ledger, &opens, &opens), (1, 0));
+        assert_eq!(read(&mut ledger, &opens, &[]), (1, 0));
+        assert_eq!(ledger.rounds.len(), 1);
+        assert_eq!(read(&mut ledger, &[open, closed], &closes), (2, 0));
+        assert!(ledger.rounds.is_empty());
+        assert_eq!(read(&mut ledger, &closes, &[]), (0, 1));
+        assert!(ledger.rounds.is_empty());
+    }
+
+    #[test]
+    fn records_of_a_round_that_say_the_same_are_met_together_and_earlier_ones_may_be_gone() {
+        let all = ["open", "closed", "closed"].map(|says| record(says, says == "open"));
+        let mut ledger = Ledger::default();
+        assert_eq!(read(&mut ledger, &all, &all), (3, 0));
+        assert!(ledger.rounds.is_empty());
+        assert_eq!(read(&mut ledger, &all[2..], &all), (1, 0));
+        assert!(ledger.rounds.is_empty());
+        assert_eq!(read(&mut ledger, &all[..1], &all), (1, 1));
+    }
+}

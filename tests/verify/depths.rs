@@ -146,6 +146,10 @@ fn records_in_themselves(sound: &Sound<'_>) {
         sound.is_found(&found, "record", at);
     }
     let (at, letter) = sound.first(Topic::DeadLetters, |_: &DeadLetter| true);
+    let found = sound.found(Depth::Outcome, |records| {
+        records[at].key = Some(b"another".to_vec());
+    });
+    sound.is_found(&found, "record", at);
     let elsewhere = DeadLetter {
         partition: letter.partition + 1,
         ..letter.clone()
@@ -207,6 +211,29 @@ fn what_is_named(sound: &Sound<'_>) {
 }
 
 fn what_follows(sound: &Sound<'_>) {
+    let records = &sound.history.records;
+    let of = |topic| {
+        let has_value = |one: &Stored| one.topic == topic && one.value.is_some();
+        records.iter().position(has_value).unwrap()
+    };
+    // One that cannot be read, one on another partition, and one that stops an engine.
+    let at = of(Topic::Trust);
+    let found = sound.found(Depth::Outcome, |records| {
+        records[at].value = Some(b"nothing".to_vec());
+    });
+    sound.is_found(&found, "row", at);
+    let at = of(Topic::Escalations);
+    let found = sound.found(Depth::Tables, |records| {
+        records[at].partition = 1 - records[at].partition;
+    });
+    assert!(found.iter().any(|one| one.kind == "package"), "{found:#?}");
+    let at = of(Topic::Responses);
+    let found = sound.found(Depth::Tables, |records| records[at].timestamp = None);
+    assert!(
+        found.iter().any(|one| one.kind == "partition"),
+        "{found:#?}"
+    );
+
     let refused = |letter: &DeadLetter| letter.reason == "agent_not_listed";
     let of_response = |letter: &DeadLetter| letter.topic == Topic::Responses.name();
     let both = |letter: &DeadLetter| refused(letter) && of_response(letter);

@@ -388,24 +388,23 @@ fn missed(veiled: &Veiled, gone: &Stored, kind: &str) {
 
 /// The dead letter of a response is not missed while the response may wait at a processor.
 fn waits_at_a_processor(veiled: &Veiled, gone: &Stored, of: &DeadLetter) {
-    let mut positions = veiled.edge.positions().unwrap();
-    let responses = positions.get_mut(&gone.partition).unwrap();
-    let responses = responses.positions.get_mut(&Topic::Responses).unwrap();
-    responses.low = of.offset;
-    let gone = vec![place(gone)];
-    veiled.hide(Hidden {
-        gone: gone.clone(),
-        positions: Some(positions),
-        ..Hidden::default()
-    });
+    let hide = |low| {
+        let mut positions = veiled.edge.positions().unwrap();
+        let responses = positions.get_mut(&gone.partition).unwrap();
+        let responses = responses.positions.get_mut(&Topic::Responses).unwrap();
+        responses.low = low;
+        veiled.hide(Hidden {
+            gone: vec![place(gone)],
+            positions: Some(positions),
+            ..Hidden::default()
+        });
+    };
+    hide(of.offset);
     let mut follower = open(veiled, Millis(0));
     let (standing, broken) = go_on(&mut follower, 3, 0);
     assert!(broken.is_empty(), "{broken:#?}");
     assert_eq!(standing.expected, 1);
-    veiled.hide(Hidden {
-        gone,
-        ..Hidden::default()
-    });
+    hide(of.offset.next());
     let (_, broken) = go_on(&mut follower, 1, 0);
     assert_eq!(broken.len(), 1, "{broken:#?}");
 }
