@@ -52,7 +52,7 @@ client: setup
 lint:
 	@echo "== format and lints"
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets --bench kafka --bench gateway -- -D warnings
+	cargo clippy --locked --workspace --all-targets --bench kafka --bench gateway --bench replay -- -D warnings
 
 # Nothing that brings the standard library in compiles for this target: no clock, no socket.
 .PHONY: pure

@@ -2,6 +2,7 @@
 # What the parts cost, then a processor on a real broker beside a bare reader and beside the peer.
 # usage: bench.sh [STAGE...]  (drain, live, silence, restart; all of them by default)
 #        bench.sh gateway [STAGE...]  (file, respond, inboxes): a blackboard, and agents over HTTP
+#        bench.sh replay: a replay of two million responses on one processor; ROUNDS of twenty each
 #        bench.sh console: how soon a person can act in a page, where very many wait or have voted
 # QUORATE_PEER_DIR names the peer's directory (another stream processor doing the same job, driven
 # by its own lib.sh); without it only ours and the bare reader are measured. SMALL=1 is a quick run;
@@ -16,6 +17,9 @@ if [ "${1:-}" = gateway ]; then
   # As many connections as this shell may have, in each of the processes.
   ulimit -n "$(ulimit -Hn)"
   exec cargo bench --locked --bench gateway -- "$@"
+fi
+if [ "${1:-}" = replay ]; then
+  exec cargo bench --locked --bench replay
 fi
 if [ "${1:-}" = console ]; then
   exec cargo bench --locked --bench gateway -- console
