@@ -137,7 +137,7 @@ fn records_in_themselves(sound: &Sound<'_>) {
         let has_value = |stored: &Stored| stored.topic == topic && stored.value.is_some();
         let at = records.iter().position(has_value).unwrap();
         let found = sound.found(Depth::Outcome, |records| {
-            records[at].key = Some(b"another".to_vec());
+            records[at].key = Some(b"a key of nobody".to_vec());
         });
         sound.is_found(&found, "record", at);
         let found = sound.found(Depth::Outcome, |records| {
@@ -147,7 +147,7 @@ fn records_in_themselves(sound: &Sound<'_>) {
     }
     let (at, letter) = sound.first(Topic::DeadLetters, |_: &DeadLetter| true);
     let found = sound.found(Depth::Outcome, |records| {
-        records[at].key = Some(b"another".to_vec());
+        records[at].key = Some(b"a key of nobody".to_vec());
     });
     sound.is_found(&found, "record", at);
     let elsewhere = DeadLetter {
