@@ -127,7 +127,7 @@ impl Membership {
             .map_err(Error::kafka("join the group"))?;
         Ok(Self {
             group,
-            consumer: Seat::from(consumer),
+            consumer: Seat::new(consumer, name),
             transaction,
             appender,
             next: BTreeMap::new(),

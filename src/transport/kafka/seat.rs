@@ -73,11 +73,18 @@ impl Rebalances {
 }
 
 /// A member's consumer. Left, it holds nobody up for long.
-pub(super) struct Seat(Option<BaseConsumer<Rebalances>>);
+pub(super) struct Seat {
+    consumer: Option<BaseConsumer<Rebalances>>,
+    /// What its engine is called.
+    name: String,
+}
 
-impl From<BaseConsumer<Rebalances>> for Seat {
-    fn from(consumer: BaseConsumer<Rebalances>) -> Self {
-        Self(Some(consumer))
+impl Seat {
+    pub(super) fn new(consumer: BaseConsumer<Rebalances>, name: &str) -> Self {
+        Self {
+            consumer: Some(consumer),
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -87,7 +94,7 @@ impl Deref for Seat {
     fn deref(&self) -> &Self::Target {
         // INVARIANT: it is there until the seat is dropped.
         #[expect(clippy::expect_used, reason = "only `drop` takes it")]
-        self.0.as_ref().expect("the seat is taken")
+        self.consumer.as_ref().expect("the seat is taken")
     }
 }
 
@@ -99,7 +106,7 @@ impl Drop for Seat {
     /// queue nobody serves any more). So that is done by a thread that may be left behind; its
     /// consumer has no place in the group by then, and what it wrote last is fenced.
     fn drop(&mut self) {
-        let Some(consumer) = self.0.take() else {
+        let Some(consumer) = self.consumer.take() else {
             return;
         };
         let (done, left) = mpsc::channel();
@@ -109,7 +116,11 @@ impl Drop for Seat {
             let _heard = done.send(());
         });
         if left.recv_timeout(PATIENCE).is_err() {
-            tracing::warn!("a consumer does not end; it is left behind");
+            tracing::warn!(
+                name = self.name,
+                after = ?PATIENCE,
+                "a consumer does not end; it is left behind"
+            );
         }
     }
 }
