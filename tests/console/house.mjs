@@ -63,7 +63,7 @@ export async function until(what, asks) {
   for (;;) {
     const answer = await asks();
     if (answer) return answer;
-    assert.ok(Date.now() < end, `never: ${what}`);
+    assert.ok(Date.now() < end, `waited in vain: ${what}`);
     await new Promise((done) => setTimeout(done, 50));
   }
 }
