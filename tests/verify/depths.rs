@@ -27,13 +27,33 @@ impl Sound<'_> {
         topic: Topic,
         is_so: impl Fn(&T) -> bool,
     ) -> (usize, T) {
+        self.find(topic, is_so).unwrap()
+    }
+
+    fn find<T: Record + DeserializeOwned>(
+        &self,
+        topic: Topic,
+        is_so: impl Fn(&T) -> bool,
+    ) -> Option<(usize, T)> {
         let all = self.history.records.iter().enumerate();
         let read = all.filter(|(_, stored)| stored.topic == topic);
         let mut read = read.filter_map(|(at, stored)| {
             let (record, _) = self.codec.decode::<T>(stored.value.as_deref()?).ok()?;
             Some((at, record))
         });
-        read.find(|(_, record)| is_so(record)).unwrap()
+        read.find(|(_, record)| is_so(record))
+    }
+
+    /// A policy that caps no shares: an outcome under it says alone what its ballots come to.
+    fn uncapped(&self) -> Option<Policy> {
+        let is_uncapped = |policy: &Policy| {
+            let shares = [
+                policy.max_share_per_principal,
+                policy.max_share_per_model_family,
+            ];
+            shares.iter().all(|share| *share >= Millionths::ONE)
+        };
+        Some(self.find(Topic::Policies, is_uncapped)?.1)
     }
 
     /// What is found of the history with something done to its records.
@@ -59,6 +79,51 @@ impl Sound<'_> {
     }
 }
 
+/// Whether something was heard of it, under a policy.
+fn is_heard(outcome: &Outcome, policy: &Policy) -> bool {
+    let decision = &outcome.decision;
+    decision.endorse != decision.challenge && decision.policy_digest == policy.digest
+}
+
+/// A ballot of an observer, which says something else than the proposal; the sums leave it out.
+fn observed(outcome: &Outcome) -> Option<usize> {
+    let proposal = outcome.decision.proposal_digest;
+    let is_so = |ballot: &Ballot| !ballot.counted && ballot.response_digest != proposal;
+    outcome.decision.ballots.iter().position(is_so)
+}
+
+/// Whether humans decided on it.
+fn is_judged(outcome: &Outcome) -> bool {
+    !outcome.coordinates.judged.is_empty()
+}
+
+/// Whether it is of a response by somebody the table did not list.
+fn is_unlisted(letter: &DeadLetter) -> bool {
+    letter.reason == "agent_not_listed" && letter.topic == Topic::Responses.name()
+}
+
+/// Whether something of every kind is there that a check is tried on. It nearly always is.
+pub(super) fn has_all(history: &Held) -> bool {
+    let sound = Sound {
+        history,
+        codec: Codec::single_object(),
+    };
+    let outcome = |is_so: &dyn Fn(&Outcome) -> bool| sound.find(Topic::Outcomes, is_so).is_some();
+    let is_closed = |round: &Round| round.state == RoundState::Closed;
+    let heard = |policy: Policy| outcome(&|one| is_heard(one, &policy));
+    sound.uncapped().is_some_and(heard)
+        && outcome(&|one| observed(one).is_some())
+        && outcome(&is_judged)
+        && sound.find(Topic::DeadLetters, is_unlisted).is_some()
+        && sound.find(Topic::Rounds, is_closed).is_some()
+        && sound
+            .find(Topic::TrustUpdates, |_: &TrustUpdate| true)
+            .is_some()
+        && sound
+            .find(Topic::Escalations, |_: &DecisionPackage| true)
+            .is_some()
+}
+
 pub(super) fn each_check_finds_what_it_is_for(history: &Held) {
     let sound = Sound {
         history,
@@ -74,20 +139,8 @@ pub(super) fn each_check_finds_what_it_is_for(history: &Held) {
 }
 
 fn an_outcome_against_itself(sound: &Sound<'_>) {
-    // Where shares are capped, an outcome alone does not say what its ballots come to.
-    let is_capped = |policy: &Policy| {
-        let shares = [
-            policy.max_share_per_principal,
-            policy.max_share_per_model_family,
-        ];
-        shares.iter().any(|share| *share < Millionths::ONE)
-    };
-    let (_, policy) = sound.first(Topic::Policies, |policy| !is_capped(policy));
-    let heard = |outcome: &Outcome| {
-        let decision = &outcome.decision;
-        let is_even = decision.endorse == decision.challenge;
-        !is_even && decision.policy_digest == policy.digest
-    };
+    let policy = sound.uncapped().unwrap();
+    let heard = |outcome: &Outcome| is_heard(outcome, &policy);
     let (at, outcome) = sound.first(Topic::Outcomes, heard);
     let sealed = |mut outcome: Outcome| {
         outcome.decision_digest = wire::digest_of(&outcome.decision).unwrap();
@@ -165,12 +218,6 @@ fn records_in_themselves(sound: &Sound<'_>) {
 }
 
 fn what_is_named(sound: &Sound<'_>) {
-    // A ballot that says something else than its response; the sums leave it out.
-    let observed = |outcome: &Outcome| {
-        let proposal = outcome.decision.proposal_digest;
-        let is_so = |ballot: &Ballot| !ballot.counted && ballot.response_digest != proposal;
-        outcome.decision.ballots.iter().position(is_so)
-    };
     let (at, mut outcome) = sound.first(Topic::Outcomes, |one| observed(one).is_some());
     let observer = observed(&outcome).unwrap();
     let ballot = &mut outcome.decision.ballots[observer];
@@ -184,8 +231,7 @@ fn what_is_named(sound: &Sound<'_>) {
     assert!(named("response_named"), "{found:#?}");
 
     let (_, update) = sound.first(Topic::TrustUpdates, |_: &TrustUpdate| true);
-    let judged = |outcome: &Outcome| !outcome.coordinates.judged.is_empty();
-    let (_, outcome) = sound.first(Topic::Outcomes, judged);
+    let (_, outcome) = sound.first(Topic::Outcomes, is_judged);
     let decided = outcome.coordinates.judged[0].digest;
     for (topic, digest, kind) in [
         (
@@ -234,10 +280,7 @@ fn what_follows(sound: &Sound<'_>) {
         "{found:#?}"
     );
 
-    let refused = |letter: &DeadLetter| letter.reason == "agent_not_listed";
-    let of_response = |letter: &DeadLetter| letter.topic == Topic::Responses.name();
-    let both = |letter: &DeadLetter| refused(letter) && of_response(letter);
-    let (at, mut letter) = sound.first(Topic::DeadLetters, both);
+    let (at, mut letter) = sound.first(Topic::DeadLetters, is_unlisted);
     letter.judged_by.agents = Offset(letter.judged_by.agents.0 - 1);
     let found = sound.put(Depth::Tables, at, &letter);
     sound.is_found(&found, "dead_letter", at);

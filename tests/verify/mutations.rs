@@ -301,18 +301,28 @@ impl Known {
             }
             Topic::Proposals if how == How::Insert => !is_refused,
             Topic::Proposals => !self.is_copy(at) || is_refused,
-            Topic::Policies => {
-                let (policy, _) = self
-                    .codec
-                    .decode::<quorate_core::records::Policy>(value)
-                    .unwrap();
-                how != How::Delete || self.policies.contains(&policy.digest)
+            // One that lies there twice may have been in force by the other only.
+            Topic::Policies if how == How::Delete => {
+                let digest = self.policy(value);
+                let others = self.records.iter().enumerate().filter(|(other, stored)| {
+                    let other_value = stored.value.as_deref();
+                    *other != at
+                        && stored.topic == Topic::Policies
+                        && other_value.is_some_and(|value| self.policy(value) == digest)
+                });
+                digest.is_some_and(|digest| self.policies.contains(&digest)) && others.count() == 0
             }
             Topic::Rounds if how == How::Delete => {
                 self.last[stored.key.as_ref().unwrap()] == stored.offset
             }
             _ => true,
         }
+    }
+
+    /// The digest of a policy, if it is one.
+    fn policy(&self, value: &[u8]) -> Option<Digest> {
+        let policy = self.codec.decode::<quorate_core::records::Policy>(value);
+        Some(policy.ok()?.0.digest)
     }
 
     /// Whether the same lies elsewhere, which changes nothing.
