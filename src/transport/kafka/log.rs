@@ -44,7 +44,7 @@ pub(super) struct Group {
 /// A member's consumer, its producers, and how far each topic was handed to the engine.
 pub(super) struct Membership {
     group: Group,
-    consumer: Seat,
+    consumer: Seat<Rebalances>,
     transaction: Transaction,
     appender: Appender,
     /// The offset of each topic to hand on next; a partition that is not here is not read.

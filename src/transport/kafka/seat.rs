@@ -72,15 +72,38 @@ impl Rebalances {
     }
 }
 
+/// What is to be done before a consumer is let go.
+pub(super) trait Leave: ConsumerContext + Sized {
+    fn leave(_consumer: &BaseConsumer<Self>) {}
+}
+
+impl Leave for Rebalances {
+    fn leave(consumer: &BaseConsumer<Self>) {
+        let Self {
+            closing,
+            unanswered,
+            ..
+        } = consumer.context().as_ref();
+        closing.store(true, Ordering::Relaxed);
+        // A change nobody has taken up would keep the client from leaving the group. One that it
+        // has not told us of yet is answered when it does.
+        if unanswered.load(Ordering::Relaxed)
+            && let Err(error) = consumer.unassign()
+        {
+            tracing::debug!(%error, "nothing to give back");
+        }
+    }
+}
+
 /// A member's consumer. Left, it holds nobody up for long.
-pub(super) struct Seat {
-    consumer: Option<BaseConsumer<Rebalances>>,
-    /// What its engine is called.
+pub(super) struct Seat<C: Leave + 'static> {
+    consumer: Option<BaseConsumer<C>>,
+    /// What its member is called.
     name: String,
 }
 
-impl Seat {
-    pub(super) fn new(consumer: BaseConsumer<Rebalances>, name: &str) -> Self {
+impl<C: Leave> Seat<C> {
+    pub(super) fn new(consumer: BaseConsumer<C>, name: &str) -> Self {
         Self {
             consumer: Some(consumer),
             name: name.to_owned(),
@@ -88,8 +111,8 @@ impl Seat {
     }
 }
 
-impl Deref for Seat {
-    type Target = BaseConsumer<Rebalances>;
+impl<C: Leave> Deref for Seat<C> {
+    type Target = BaseConsumer<C>;
 
     fn deref(&self) -> &Self::Target {
         // INVARIANT: it is there until the seat is dropped.
@@ -98,20 +121,21 @@ impl Deref for Seat {
     }
 }
 
-impl Drop for Seat {
+impl<C: Leave> Drop for Seat<C> {
     /// Leaves the group.
     ///
     /// A client that brings two changes in a row while it leaves can be gone by the answer to the
     /// first: whoever answers the second then waits for ever (librdkafka's `rd_kafka_assign` asks a
     /// queue nobody serves any more). So that is done by a thread that may be left behind; its
-    /// consumer has no place in the group by then, and what it wrote last is fenced.
+    /// consumer has no place in the group by then, and what an engine wrote last is fenced.
     fn drop(&mut self) {
         let Some(consumer) = self.consumer.take() else {
             return;
         };
         let (done, left) = mpsc::channel();
         thread::spawn(move || {
-            leave(consumer);
+            C::leave(&consumer);
+            drop(consumer);
             // Nobody may wait for it any more.
             let _heard = done.send(());
         });
@@ -123,21 +147,4 @@ impl Drop for Seat {
             );
         }
     }
-}
-
-fn leave(consumer: BaseConsumer<Rebalances>) {
-    let Rebalances {
-        closing,
-        unanswered,
-        ..
-    } = consumer.context().as_ref();
-    closing.store(true, Ordering::Relaxed);
-    // A change nobody has taken up would keep the client from leaving the group. One that it has
-    // not told us of yet is answered when it does.
-    if unanswered.load(Ordering::Relaxed)
-        && let Err(error) = consumer.unassign()
-    {
-        tracing::debug!(%error, "nothing to give back");
-    }
-    drop(consumer);
 }

@@ -12,13 +12,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::connection::{PATIENCE, is_passing, note};
+use super::seat::{Leave, Seat};
 use super::{Connection, Error, read};
 use crate::transport::{Share, Shared};
 
 /// A member of such a group.
 pub(super) struct Sharing {
     connection: Connection,
-    consumer: BaseConsumer<Changes>,
+    consumer: Seat<Changes>,
     topic: Topic,
 }
 
@@ -46,6 +47,8 @@ impl ConsumerContext for Changes {
     }
 }
 
+impl Leave for Changes {}
+
 impl Sharing {
     /// Joins the group of a name.
     pub(super) fn join(connection: &Connection, name: &str, topic: Topic) -> Result<Self, Error> {
@@ -57,7 +60,7 @@ impl Sharing {
         joined.map_err(Error::kafka("join a group"))?;
         Ok(Self {
             connection: connection.clone(),
-            consumer,
+            consumer: Seat::new(consumer, name),
             topic,
         })
     }
