@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::ask::look;
 use super::claims::{Beside, beside, beside_of};
-use super::query::{Asked, Parameter, asked, cursor, no_place};
+use super::query::{Asked, PAGE, Parameter, asked, both, cursor, no_place};
 use super::{Gateway, answer, stream};
 use crate::gateway::access::Caller;
 use crate::gateway::desk::Desk;
@@ -46,23 +46,24 @@ pub(super) const ROUNDS: List = List {
     ],
 };
 
+/// What outcomes are looked for by, in a list and for a file.
+pub(super) const OUTCOME: &[Parameter] = &[
+    Parameter::By(Field::Domain),
+    Parameter::By(Field::Status),
+    Parameter::By(Field::ResolvedBy),
+    Parameter::By(Field::Stakes),
+    Parameter::By(Field::Proposer),
+    Parameter::By(Field::Subject),
+    Parameter::By(Field::SubjectPrefix),
+    Parameter::By(Field::From),
+    Parameter::By(Field::To),
+];
+
 pub(super) const OUTCOMES: List = List {
     name: "outcomes",
     kind: Kind::Outcome,
     shelf: Shelf::Outcomes,
-    query: &[
-        Parameter::By(Field::Domain),
-        Parameter::By(Field::Status),
-        Parameter::By(Field::ResolvedBy),
-        Parameter::By(Field::Stakes),
-        Parameter::By(Field::Proposer),
-        Parameter::By(Field::Subject),
-        Parameter::By(Field::SubjectPrefix),
-        Parameter::By(Field::From),
-        Parameter::By(Field::To),
-        Parameter::Limit,
-        Parameter::After,
-    ],
+    query: &both::<11>(OUTCOME, PAGE),
 };
 
 pub(super) const ESCALATIONS: List = List {
@@ -109,7 +110,7 @@ pub(super) const POLICIES: List = List {
     name: "policies",
     kind: Kind::Policy,
     shelf: Shelf::Policies,
-    query: &[Parameter::Limit, Parameter::After],
+    query: PAGE,
 };
 
 pub(super) const DEAD_LETTERS: List = List {

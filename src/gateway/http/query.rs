@@ -60,6 +60,30 @@ impl Format {
     }
 }
 
+/// What a page of something is asked by.
+pub(super) const PAGE: &[Parameter] = &[Parameter::Limit, Parameter::After];
+/// What a file of something is asked by.
+pub(super) const FILE: &[Parameter] = &[Parameter::Format];
+
+/// One table of parameters, then another; of as many as both.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "for constants alone, where a panic is the compiler's error"
+)]
+pub(super) const fn both<const N: usize>(one: &[Parameter], other: &[Parameter]) -> [Parameter; N] {
+    assert!(one.len() + other.len() == N, "as many as both");
+    let (mut all, mut at) = ([Parameter::Limit; N], 0);
+    while at < N {
+        all[at] = if at < one.len() {
+            one[at]
+        } else {
+            other[at - one.len()]
+        };
+        at += 1;
+    }
+    all
+}
+
 impl Parameter {
     /// Its name in a query.
     pub(super) const fn name(self) -> &'static str {

@@ -11,19 +11,19 @@ use utoipa::ToSchema;
 use super::json;
 use crate::gateway::http::Gateway;
 use crate::gateway::http::ask::look;
-use crate::gateway::http::query::{Parameter, asked, cursor, no_place};
+use crate::gateway::http::query::{PAGE, Parameter, asked, both, cursor, no_place};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::view::{Action, Field, Known, When, when};
 
-/// What may be asked of it.
-pub(in crate::gateway::http) const QUERY: &[Parameter] = &[
+/// What it is looked through by, in pages and for a file.
+pub(super) const ACTION: &[Parameter] = &[
     Parameter::By(Field::By),
     Parameter::By(Field::Sort),
     Parameter::By(Field::From),
     Parameter::By(Field::To),
-    Parameter::Limit,
-    Parameter::After,
 ];
+/// What may be asked of it.
+pub(in crate::gateway::http) const QUERY: &[Parameter] = &both::<6>(ACTION, PAGE);
 
 /// What people did.
 #[derive(Debug, Serialize, ToSchema)]

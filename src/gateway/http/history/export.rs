@@ -16,9 +16,9 @@ use quorate_core::ids::{ProposalId, Timestamp};
 use quorate_core::records::Outcome;
 
 use super::audit::{self, HumanAction};
-use crate::gateway::http::Gateway;
 use crate::gateway::http::ask::look;
-use crate::gateway::http::query::{Asked, Format, Parameter, asked};
+use crate::gateway::http::query::{Asked, FILE, Format, Parameter, asked, both};
+use crate::gateway::http::{Gateway, lists};
 use crate::gateway::refusal::{Refusal, Sort};
 use crate::gateway::view::{Field, Item, When, symbol, when};
 use crate::wire::Kind;
@@ -27,26 +27,9 @@ use crate::wire::Kind;
 const AT_ONCE: usize = 500;
 
 /// What may be asked of exported outcomes.
-pub(in crate::gateway::http) const OUTCOMES: &[Parameter] = &[
-    Parameter::Format,
-    Parameter::By(Field::Domain),
-    Parameter::By(Field::Status),
-    Parameter::By(Field::ResolvedBy),
-    Parameter::By(Field::Stakes),
-    Parameter::By(Field::Proposer),
-    Parameter::By(Field::Subject),
-    Parameter::By(Field::SubjectPrefix),
-    Parameter::By(Field::From),
-    Parameter::By(Field::To),
-];
+pub(in crate::gateway::http) const OUTCOMES: &[Parameter] = &both::<10>(FILE, lists::OUTCOME);
 /// What may be asked of what people did, exported.
-pub(in crate::gateway::http) const AUDIT: &[Parameter] = &[
-    Parameter::Format,
-    Parameter::By(Field::By),
-    Parameter::By(Field::Sort),
-    Parameter::By(Field::From),
-    Parameter::By(Field::To),
-];
+pub(in crate::gateway::http) const AUDIT: &[Parameter] = &both::<5>(FILE, audit::ACTION);
 
 const OUTCOME: [&str; 21] = [
     "proposal_id",

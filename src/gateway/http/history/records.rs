@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 use super::json;
 use crate::gateway::http::Gateway;
 use crate::gateway::http::ask::{look, no_round};
-use crate::gateway::http::query::{Parameter, asked, cursor, no_place};
+use crate::gateway::http::query::{PAGE, Parameter, asked, cursor, no_place};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::view::{Known, Mark};
 
 /// What may be asked of it.
-pub(in crate::gateway::http) const QUERY: &[Parameter] = &[Parameter::Limit, Parameter::After];
+pub(in crate::gateway::http) const QUERY: &[Parameter] = PAGE;
 
 /// The records of a round.
 #[derive(Debug, Serialize, ToSchema)]

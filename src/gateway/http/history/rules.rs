@@ -17,13 +17,13 @@ use super::{described, json};
 use crate::gateway::http::Gateway;
 use crate::gateway::http::ask::look;
 use crate::gateway::http::openapi::Schemas;
-use crate::gateway::http::query::{Parameter, asked, cursor, no_place};
+use crate::gateway::http::query::{PAGE, Parameter, asked, cursor, no_place};
 use crate::gateway::refusal::{Refusal, Sort};
 use crate::gateway::view::Share;
 use crate::wire::Kind;
 
 /// What may be asked of what was written before.
-pub(in crate::gateway::http) const HISTORY: &[Parameter] = &[Parameter::Limit, Parameter::After];
+pub(in crate::gateway::http) const HISTORY: &[Parameter] = PAGE;
 
 /// What was written of policies.
 #[derive(Debug, Serialize, ToSchema)]
