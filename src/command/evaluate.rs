@@ -126,14 +126,7 @@ impl Evaluate {
     pub(super) fn call(self, config: &Config) -> anyhow::Result<()> {
         let recorded = self.source.read(config)?;
         let policies = self.rules.policies(&recorded)?;
-        let history = &recorded.history;
-        let plan = Plan {
-            agents: self.electorate.agents(&recorded)?,
-            policies: run::policies(history, &policies)?,
-            history,
-            delay: self.feedback.delay,
-            results: self.feedback.results(),
-        };
+        let plan = plan(&recorded, &policies, &self.electorate, &self.feedback)?;
         let asked = Asked {
             draws: self.draws,
             orders: self.orders,
@@ -157,6 +150,23 @@ impl Evaluate {
         }
         Ok(())
     }
+}
+
+/// What is gone through, by agents as they are listed and results as they are known.
+pub(super) fn plan<'a>(
+    recorded: &'a Recorded,
+    policies: &'a [Policy],
+    electorate: &Electorate,
+    feedback: &Feedback,
+) -> anyhow::Result<Plan<'a>> {
+    let history = &recorded.history;
+    Ok(Plan {
+        agents: electorate.agents(recorded)?,
+        policies: run::policies(history, policies)?,
+        history,
+        delay: feedback.delay,
+        results: feedback.results(),
+    })
 }
 
 impl Rules {

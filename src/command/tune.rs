@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Output;
-use super::evaluate::{Electorate, Feedback, Rules};
+use super::evaluate::{Electorate, Feedback, Rules, plan};
 use super::recorded::Source;
 use crate::config::Config;
-use crate::evaluate::run::{self, Plan};
 use crate::evaluate::tune::{Key, Refused, Tried, Tuned, Wanted, tune};
 use crate::wire;
 
@@ -57,14 +56,7 @@ impl Tune {
         anyhow::ensure!(is_share, "what is wanted, `{share}`, is not in (0, 1)");
         let recorded = self.source.read(config)?;
         let policies = self.rules.policies(&recorded)?;
-        let history = &recorded.history;
-        let plan = Plan {
-            agents: self.electorate.agents(&recorded)?,
-            policies: run::policies(history, &policies)?,
-            history,
-            delay: self.feedback.delay,
-            results: self.feedback.results(),
-        };
+        let plan = plan(&recorded, &policies, &self.electorate, &self.feedback)?;
         let key = if self.relative {
             Key::QuorumMargin
         } else {

@@ -77,6 +77,24 @@ fn named_values(values: &[(&str, f64)]) -> Measured {
         .collect()
 }
 
+/// What attackers weigh as results come, and what they cost.
+fn weight_and_loss(attacked: &Contest, alone: &Contest) -> Measured {
+    named_values(&[
+        (
+            "share of weight after 10 results",
+            after(&attacked.shares, 10),
+        ),
+        (
+            "share of weight after 50 results",
+            after(&attacked.shares, 50),
+        ),
+        (
+            "points of accuracy lost in 200 rounds",
+            lost(attacked, alone),
+        ),
+    ])
+}
+
 fn endorse(_: &mut Scene, _: usize, _: bool) -> (bool, Millionths) {
     (true, SURE)
 }
@@ -103,24 +121,10 @@ fn boast(scene: &mut Scene, _: usize, good: bool) -> (bool, Millionths) {
 pub(super) fn always_endorse(policy: &Policy, seed: u64) -> Measured {
     let attacked = contest(policy, (6, 4), seed, endorse);
     let alone = contest(policy, (6, 0), seed, endorse);
-    named_values(&[
-        (
-            "share of weight before any result",
-            after(&attacked.shares, 0),
-        ),
-        (
-            "share of weight after 10 results",
-            after(&attacked.shares, 10),
-        ),
-        (
-            "share of weight after 50 results",
-            after(&attacked.shares, 50),
-        ),
-        (
-            "points of accuracy lost in 200 rounds",
-            lost(&attacked, &alone),
-        ),
-    ])
+    let before = after(&attacked.shares, 0);
+    let mut measured = named_values(&[("share of weight before any result", before)]);
+    measured.extend(weight_and_loss(&attacked, &alone));
+    measured
 }
 
 /// A third of the panel is hostile from the start, in three ways.
@@ -273,20 +277,7 @@ fn struck(scene: &mut Scene, hostile: &[Agent]) -> Decided {
 pub(super) fn over_confident(policy: &Policy, seed: u64) -> Measured {
     let attacked = contest(policy, (6, 3), seed, boast);
     let alone = contest(policy, (6, 0), seed, boast);
-    named_values(&[
-        (
-            "share of weight after 10 results",
-            after(&attacked.shares, 10),
-        ),
-        (
-            "share of weight after 50 results",
-            after(&attacked.shares, 50),
-        ),
-        (
-            "points of accuracy lost in 200 rounds",
-            lost(&attacked, &alone),
-        ),
-    ])
+    weight_and_loss(&attacked, &alone)
 }
 
 /// Agents that spoilt their record come back under new ids.
