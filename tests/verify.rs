@@ -1,9 +1,12 @@
 //! A random history is verified as it lies, and whatever is changed of it is found.
 
+mod choices;
 mod depths;
 mod follow;
 mod mutations;
+mod rehearsed;
 mod resumed;
+mod veil;
 
 use std::collections::BTreeMap;
 use std::path::Path;
