@@ -34,30 +34,35 @@ pub fn replay(
         return Err(other());
     }
     let mut replay = Replay::new(history.about().clone(), rules);
-    let mut records = 0;
+    let (mut records, mut passed_over) = (0, 0_i64);
     history.each(&mut |stored| {
         records += 1;
         shown(records);
+        let is_input = INPUTS.contains(&stored.topic);
         if let Some(found) = before.take_if(|before| before.records == records) {
             if !found.is_last(&stored)? {
                 return Err(other());
             }
             replay.pass(&stored);
+            passed_over += 1;
+            tracing::info!(records, passed_over, "goes on where it was put away");
             return replay.go_on_from(found.state);
-        }
-        if before.is_some() && INPUTS.contains(&stored.topic) {
-            replay.pass(&stored);
-            return Ok(());
         }
         let Some(keeping) = keeping else {
             return replay.take(stored);
         };
-        let (is_input, is_stopped) = (INPUTS.contains(&stored.topic), keeping.is_stopped());
-        if is_input && (is_stopped || records % keeping.every == 0) {
+        let is_stopped = keeping.is_stopped();
+        if before.is_some() && is_input {
+            replay.pass(&stored);
+            passed_over += 1;
+        } else if is_input && (is_stopped || records % keeping.every == 0) {
             let last = (records, mark(&stored)?);
             replay.take(stored)?;
             let state = replay.halfway();
             Checkpoint::of(rules, &replay.about, last, state)?.write(&keeping.path)?;
+            if is_stopped {
+                tracing::info!(records, "put away");
+            }
         } else {
             replay.take(stored)?;
         }

@@ -25,6 +25,7 @@ use quorate_core::topic::Topic;
 use super::load::Random;
 use super::place::{Pen, Place};
 use super::{House, records};
+pub(crate) use loss::forget;
 use world::{DOMAINS, POLICIES, World};
 
 /// How often a table moves, in milliseconds.

@@ -73,25 +73,31 @@ impl History {
 fn forget_half(house: &House, partition: i32) {
     let reader = house.place().reader();
     let (_, end) = reader.ends(Topic::Responses, partition).unwrap();
+    forget(house, Topic::Responses, partition, end / 2);
+}
+
+/// Deletes what lies in a partition before an offset.
+pub(crate) fn forget(house: &House, topic: Topic, partition: i32, before: i64) {
     match house.place() {
-        Place::Kafka(_) => forget_on_kafka(house, partition, end / 2),
+        Place::Kafka(_) => forget_on_kafka(house, topic, partition, before),
         Place::Blackboard(_) => {
             let file = rusqlite::Connection::open(house.file()).unwrap();
             let old = r#"DELETE FROM records
-                WHERE topic = 'responses' AND partition = ?1 AND "offset" < ?2"#;
-            file.execute(old, (partition, end / 2)).unwrap();
+                WHERE topic = ?1 AND partition = ?2 AND "offset" < ?3"#;
+            file.execute(old, (topic.name(), partition, before))
+                .unwrap();
         }
     }
-    let (start, _) = reader.ends(Topic::Responses, partition).unwrap();
-    assert_eq!(start, end / 2);
+    let (start, _) = house.place().reader().ends(topic, partition).unwrap();
+    assert_eq!(start, before);
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "an operator's tools are not of our making"
 )]
-fn forget_on_kafka(house: &House, partition: i32, before: i64) {
-    let name = house.connection().topic(Topic::Responses);
+fn forget_on_kafka(house: &House, topic: Topic, partition: i32, before: i64) {
+    let name = house.connection().topic(topic);
     let mut below = TopicPartitionList::new();
     below
         .add_partition_offset(&name, partition, Offset::Offset(before))
