@@ -538,10 +538,13 @@ fn the_docs_say_of_every_metric_what_the_program_says() {
 #[test]
 fn every_alert_rests_on_metrics_there_are_and_says_what_to_do() {
     let alerts = std::fs::read_to_string(file("deploy/prometheus/alerts.yaml")).unwrap();
-    let names: Vec<String> = METRICS
-        .iter()
-        .map(quorate::telemetry::Metric::name)
-        .collect();
+    // Of each metric there is, of a verifier too, the page has a line with its labels.
+    let docs = std::fs::read_to_string(file("docs/metrics.md")).unwrap();
+    let rows = docs.lines().filter_map(|line| line.strip_prefix("| `"));
+    let rows: Vec<_> = rows.filter_map(|row| row.split_once("` | ")).collect();
+    let is_told =
+        |metric: &quorate::telemetry::Metric| rows.iter().any(|(name, _)| *name == metric.name());
+    assert!(METRICS.iter().all(is_told));
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let rules: Vec<&str> = alerts.split("- alert: ").skip(1).collect();
     assert!(rules.len() > 10);
@@ -556,7 +559,23 @@ fn every_alert_rests_on_metrics_there_are_and_says_what_to_do() {
         let words: Vec<_> = words.map(|word| word.trim_end_matches("_bucket")).collect();
         assert!(!words.is_empty(), "{rule}");
         for word in words {
-            assert!(names.iter().any(|name| name == word), "{word} is no metric");
+            let row = rows.iter().find(|(name, _)| *name == word);
+            let (_, told) = row.unwrap_or_else(|| panic!("{word} is no metric"));
+            // What it selects is one of its labels.
+            let selects = expr.split_once(&format!("{word}{{"));
+            let selects = selects.and_then(|(_, rest)| rest.split_once('}'));
+            for selected in selects.iter().flat_map(|(all, _)| all.split(',')) {
+                let (label, value) = selected.split_once("=\"").unwrap();
+                let value = value.trim_end_matches('"');
+                assert!(
+                    told.contains(&format!("`{label}`")),
+                    "{word} has no {label}"
+                );
+                // Where the page lists its values, this is one.
+                let is_listed = told.contains(&format!("`{label}` ("));
+                let is_known = told.contains(&format!("`{value}`"));
+                assert!(is_known || !is_listed, "{word} is never {value}");
+            }
         }
         for key in ["severity: ", "summary: ", "remedy: "] {
             assert!(rule.contains(key), "{rule} has no {key}");

@@ -170,6 +170,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("reviewer", &[Topic::Decisions]),
         ("reporter", &[Topic::Results]),
         ("consumer", &[]),
+        ("auditor", &[]),
     ];
     for (role, own) in writers {
         for &topic in Topic::ALL {
@@ -183,6 +184,8 @@ fn each_role_can_do_its_work_and_nothing_else() {
         assert!(refused(&said), "{said:?}");
     }
     assert!(refused(&agent.call(&["agents", "list"])));
+    audited(&roles.house("auditor"));
+    assert!(refused(&roles.house("consumer").call(&["verify"])));
     processor.stop();
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("offsets.json");
@@ -198,6 +201,29 @@ fn each_role_can_do_its_work_and_nothing_else() {
         restored.status.success()
     });
     assert!(said.contains(": restored\n"), "{said}");
+}
+
+/// An auditor verifies what is there and what comes, and takes a copy of it.
+fn audited(auditor: &House) {
+    let said = auditor.ok(&["verify"]);
+    assert!(said.contains(" 0 broken, 0 not evaluated"), "{said}");
+    let verifier = auditor.verify_on(&[]);
+    until("what is there is compared", || {
+        verifier.get("/readyz").0 == 200
+    });
+    let (code, said) = verifier.verified();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(" 0 broken, 0 not evaluated"), "{said}");
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("history.avro");
+    let file = file.to_str().unwrap();
+    auditor.ok(&["export", file]);
+    let replayed = auditor.ok(&["replay"]);
+    assert!(
+        replayed.contains("0 rounds come out otherwise"),
+        "{replayed}"
+    );
+    assert_eq!(auditor.ok(&["replay", "--export", file]), replayed);
 }
 
 /// How a round stands by one of its outcomes.

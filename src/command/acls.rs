@@ -13,6 +13,7 @@ use super::Output;
 use crate::config::Config;
 use crate::gateway::FOLLOWED;
 use crate::gateway::access::{self, rights::appended_by_gateways};
+use crate::history::{INPUTS, OUTPUTS, TABLES};
 
 /// Whom to allow, and how to say it.
 #[derive(Debug, Args)]
@@ -228,6 +229,7 @@ fn roles(prefix: &str, operates: bool) -> Vec<Role> {
         processor(&under),
         gateway(&under, operates),
         consumer(&under),
+        auditor(&under),
     ]
 }
 
@@ -332,6 +334,18 @@ fn consumer(under: &Under<'_>) -> Role {
     }
 }
 
+fn auditor(under: &Under<'_>) -> Role {
+    let history = TABLES.into_iter().chain(OUTPUTS).chain(INPUTS);
+    let mut entries = under.edge(history.filter(|topic| *topic != Topic::Schemas).collect());
+    // Who follows a log looks no further than processors have committed.
+    entries.push(under.group("processor", DESCRIBE));
+    Role {
+        name: "auditor",
+        why: "exports, verifies and replays what was decided; writes nothing",
+        entries,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,6 +406,21 @@ mod tests {
         };
         assert_eq!(writes(false), [false, false]);
         assert_eq!(writes(true), [true, true]);
+    }
+
+    #[test]
+    fn an_auditor_reads_all_that_decisions_follow_from_and_alters_nothing() {
+        let all = roles("acp.", false);
+        let auditor = all.iter().find(|role| role.name == "auditor").unwrap();
+        let operations = auditor.entries.iter().flat_map(|entry| entry.operations);
+        for operation in operations {
+            assert!(["Read", "Describe"].contains(operation), "{operation}");
+        }
+        let needs = needs("auditor", false).unwrap();
+        let decides = |topic: &&Topic| **topic != Topic::Claims;
+        let all: Vec<_> = Topic::ALL.iter().filter(decides).copied().collect();
+        assert_eq!(needs.reads, all);
+        assert!(needs.appends.is_empty() && needs.asks_processors);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::support::web::tokens;
 use crate::support::{House, until};
 
 /// Every principal, by its role.
-const ROLES: [&str; 7] = [
+const ROLES: [&str; 8] = [
     "agent",
     "reporter",
     "reviewer",
@@ -24,6 +24,7 @@ const ROLES: [&str; 7] = [
     "processor",
     "gateway",
     "consumer",
+    "auditor",
 ];
 
 #[test]
@@ -130,6 +131,10 @@ fn a_doctor_sees_what_a_role_lacks(roles: &Roles) {
         findings.contains("note role: whether it may append to"),
         "{findings}"
     );
+    let (code, findings) = examined("auditor", "auditor");
+    assert_eq!(code, Some(0), "{findings}");
+    // It appends nothing, so there is nothing more to say.
+    assert_eq!(findings.lines().count(), 1, "{findings}");
     let (code, findings) = examined("agent", "gateway");
     assert_eq!(code, Some(1), "{findings}");
     for lacks in ["cannot read `", "cannot ask how far processors are"] {

@@ -66,6 +66,7 @@ fn command_lines(
     let settings = format!("{}[topics]\nretention_ms = {span}\n", house.settings());
     let (settings, listed) = (file("settings", &settings), listed_for(who));
     let saved = format!("{folder}/offsets-{new}.json");
+    let exported = format!("{folder}/history-{new}.avro");
     let digest = "00".repeat(32);
     let lines = [
         (
@@ -106,6 +107,9 @@ fn command_lines(
             "topics apply --partitions 1 --config SETTINGS",
         ),
         ("offsets save", "offsets save SAVED"),
+        ("export", "export EXPORTED"),
+        ("verify", "verify"),
+        ("replay", "replay"),
     ];
     let words = |(name, line): (&'static str, &str)| {
         let line = match line {
@@ -120,6 +124,7 @@ fn command_lines(
             "SETTINGS" => settings.clone(),
             "LISTED" => listed.clone(),
             "SAVED" => saved.clone(),
+            "EXPORTED" => exported.clone(),
             word => word.to_owned(),
         };
         (name, line.split(' ').map(word).collect())

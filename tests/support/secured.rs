@@ -17,7 +17,7 @@ pub(crate) const MASTER: &str = "house";
 pub(crate) const PASSWORD: &str = "correct horse: battery staple";
 
 /// The roles of `quorate topics acls`, as the names of their principals.
-pub(crate) const ROLES: [&str; 7] = [
+pub(crate) const ROLES: [&str; 8] = [
     "quorate-agent",
     "quorate-reviewer",
     "quorate-reporter",
@@ -25,6 +25,7 @@ pub(crate) const ROLES: [&str; 7] = [
     "quorate-processor",
     "quorate-gateway",
     "quorate-consumer",
+    "quorate-auditor",
 ];
 
 /// How a broker is reached.
