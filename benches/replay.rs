@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use quorate::engine::{Config, Headers, Input, Output, Partition, Record, TICK_HEADER, Tables};
 use quorate::wire::history::{Entry, FORMAT, Header, History, Part, Writer};
 use quorate::wire::{Codec, files, partition_of, seal_policy};
-use quorate_core::ids::{Bytes, Offset, Timestamp};
+use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::records::{Basis, Result as Report, ResultKind};
 use quorate_core::topic::Topic;
 
@@ -111,15 +111,44 @@ fn replayed(path: &Path, rules: &[&str], rounds: i64) {
 /// A record that is to come: when, of which topic and partition, and what it is.
 type Coming = BTreeMap<(i64, Topic, i32, u64), (Option<String>, Option<Vec<u8>>)>;
 
+/// A record that lies there.
+struct Lying {
+    topic: Topic,
+    partition: i32,
+    offset: i64,
+    at: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+impl Lying {
+    fn entry(&self) -> Entry<'_> {
+        let tick = Header {
+            key: TICK_HEADER,
+            value: None,
+        };
+        let is_tick = self.value.is_none() && self.key.is_none();
+        Entry {
+            topic: self.topic.name(),
+            partition: self.partition,
+            offset: self.offset,
+            timestamp: Some(Timestamp(self.at)),
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: is_tick.then_some(tick).into_iter().collect(),
+        }
+    }
+}
+
 /// A log that engines have gone through, as it is exported.
 struct Log {
     codec: Arc<Codec>,
     tables: Tables,
     engines: Vec<Partition>,
     /// By topic and partition, in the order of offsets.
-    parts: BTreeMap<(Topic, i32), Vec<Entry>>,
+    parts: BTreeMap<(Topic, i32), Vec<Lying>>,
     /// The inputs in the order in which they came.
-    inputs: Vec<Entry>,
+    inputs: Vec<Lying>,
     ends: BTreeMap<(Topic, i32), i64>,
 }
 
@@ -180,9 +209,8 @@ impl Log {
 
     fn row(&mut self, at: i64, topic: Topic, key: String, value: Vec<u8>) {
         let entry = self.entry(at, topic, 0, Some(key.into_bytes()), Some(value));
-        let (key, value) = (entry.key.as_ref().unwrap(), entry.value.as_ref().unwrap());
         let (offset, time) = (Offset(entry.offset), Timestamp(at));
-        let (key, value) = (Some(&*key.0), Some(&*value.0));
+        let (key, value) = (entry.key.as_deref(), entry.value.as_deref());
         self.tables
             .apply(&self.codec, topic, offset, time, key, value)
             .unwrap();
@@ -256,8 +284,8 @@ impl Log {
             topic,
             offset: Offset(entry.offset),
             timestamp: Timestamp(at),
-            key: entry.key.as_ref().map(|key| &*key.0),
-            value: entry.value.as_ref().map(|value| &*value.0),
+            key: entry.key.as_deref(),
+            value: entry.value.as_deref(),
             headers: Headers::default(),
         };
         let engine = self.engines.get_mut(usize::try_from(partition).unwrap());
@@ -299,26 +327,17 @@ impl Log {
         partition: i32,
         key: Option<Vec<u8>>,
         value: Option<Vec<u8>>,
-    ) -> Entry {
+    ) -> Lying {
         let end = self.ends.entry((topic, partition)).or_default();
         let offset = *end;
         *end += 1;
-        let tick = Header {
-            key: TICK_HEADER.to_owned(),
-            value: None,
-        };
-        Entry {
-            topic: topic.name().to_owned(),
+        Lying {
+            topic,
             partition,
             offset,
-            timestamp: Some(Timestamp(at)),
-            headers: if value.is_none() && key.is_none() {
-                vec![tick]
-            } else {
-                Vec::new()
-            },
-            key: key.map(Bytes),
-            value: value.map(Bytes),
+            at,
+            key,
+            value,
         }
     }
 
@@ -350,12 +369,12 @@ impl Log {
         {
             for partition in 0..PARTITIONS {
                 for entry in parts.remove(&(topic, partition)).unwrap_or_default() {
-                    writer.put(entry).unwrap();
+                    writer.put(&entry.entry()).unwrap();
                 }
             }
         }
         for entry in self.inputs {
-            writer.put(entry).unwrap();
+            writer.put(&entry.entry()).unwrap();
         }
         writer.end().unwrap();
     }

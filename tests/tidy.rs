@@ -63,7 +63,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("apache_avro", "src/wire/"),
     ("serde_avro_fast", "src/wire/"),
     ("sha2", "src/wire/"),
-    ("flate2", "src/wire/"),
+    ("libdeflater", "src/wire/"),
     ("murmur2", "src/wire/"),
     ("rdkafka", "src/transport/kafka/"),
     ("rusqlite", "src/transport/blackboard/"),

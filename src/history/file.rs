@@ -3,7 +3,6 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use quorate_core::ids::Bytes;
 use quorate_core::topic::Topic;
 
 use super::{About, Error, History, Range};
@@ -91,24 +90,24 @@ impl History for File {
 }
 
 /// A record of the log as a file has it.
-fn stored(entry: wire::Entry, partitions: i32) -> Result<Stored, FileError> {
+fn stored(entry: wire::Entry<'_>, partitions: i32) -> Result<Stored, FileError> {
     let unknown = || FileError::Altered(format!("it has a record of `{}`", entry.topic));
-    let topic = Topic::named(&entry.topic).ok_or_else(unknown)?;
+    let topic = Topic::named(entry.topic).ok_or_else(unknown)?;
     let partitions = if topic.is_table() { 1 } else { partitions };
     if !(0..partitions).contains(&entry.partition) || entry.offset < 0 {
         return Err(unknown());
     }
-    let header = |header: wire::Header| Header {
-        key: header.key,
-        value: header.value.map(|value| value.0),
+    let header = |header: wire::Header<'_>| Header {
+        key: header.key.to_owned(),
+        value: header.value.map(<[u8]>::to_vec),
     };
     let stored = Stored {
         topic,
         partition: entry.partition,
         offset: entry.offset,
         timestamp: entry.timestamp,
-        key: entry.key.map(|key| key.0),
-        value: entry.value.map(|value| value.0),
+        key: entry.key.map(<[u8]>::to_vec),
+        value: entry.value.map(<[u8]>::to_vec),
         control: false,
         forwarded: false,
         traceparent: None,
@@ -121,18 +120,20 @@ fn stored(entry: wire::Entry, partitions: i32) -> Result<Stored, FileError> {
 }
 
 /// A record of the log as a file takes it.
-pub(super) fn entry(stored: Stored) -> wire::Entry {
-    let header = |header: Header| wire::Header {
-        key: header.key,
-        value: header.value.map(Bytes),
-    };
+pub(super) fn entry(stored: &Stored) -> wire::Entry<'_> {
+    fn header(header: &Header) -> wire::Header<'_> {
+        wire::Header {
+            key: &header.key,
+            value: header.value.as_deref(),
+        }
+    }
     wire::Entry {
-        topic: stored.topic.name().to_owned(),
+        topic: stored.topic.name(),
         partition: stored.partition,
         offset: stored.offset,
         timestamp: stored.timestamp,
-        key: stored.key.map(Bytes),
-        value: stored.value.map(Bytes),
-        headers: stored.headers.into_iter().map(header).collect(),
+        key: stored.key.as_deref(),
+        value: stored.value.as_deref(),
+        headers: stored.headers.iter().map(header).collect(),
     }
 }

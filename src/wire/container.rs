@@ -1,11 +1,13 @@
 //! Reads an Avro object container, one block at a time.
 //!
-//! A block is inflated whole, so that its objects are read from memory as they were written: what
-//! is digested are the bytes themselves, and no object is copied to be decoded.
+//! A block is inflated whole, so that its objects are read from memory as they were written, and
+//! none is copied to be decoded. What is digested is the file as it lies: packed it is a third.
 
-use std::io::{BufRead, ErrorKind, Read as _};
+use std::io::{BufRead, ErrorKind, Read, Write};
 
-use flate2::{Decompress, FlushDecompress, Status};
+use libdeflater::{DecompressionError, Decompressor};
+use quorate_core::ids::Digest;
+use sha2::{Digest as _, Sha256};
 
 /// What a container begins with.
 const MAGIC: [u8; 4] = *b"Obj\x01";
@@ -13,6 +15,8 @@ const MAGIC: [u8; 4] = *b"Obj\x01";
 const HEADER_MAX: usize = 1024 * 1024;
 /// Things a header may say.
 const METADATA_MAX: usize = 64;
+/// Room for an inflated block at first, in bytes.
+const ROOM: usize = 512 * 1024;
 
 /// Why a container cannot be read further.
 #[derive(Debug, thiserror::Error)]
@@ -25,22 +29,65 @@ pub(super) enum Fault {
     Unsound(String),
 }
 
+/// A file of which all that was read or written is digested.
+pub(super) struct Digested<F> {
+    pub(super) file: F,
+    digest: Sha256,
+}
+
+impl<F> Digested<F> {
+    pub(super) fn new(file: F) -> Self {
+        let digest = Sha256::new();
+        Self { file, digest }
+    }
+
+    /// The digest of the file up to here.
+    pub(super) fn so_far(&self) -> Digest {
+        Digest(self.digest.clone().finalize().into())
+    }
+}
+
+impl<R: Read> Read for Digested<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.file.read(into)?;
+        self.digest.update(into.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+}
+
+impl<W: Write> Write for Digested<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let length = self.file.write(bytes)?;
+        self.digest.update(bytes.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// A container being read.
 pub(super) struct Container<R> {
-    from: R,
+    from: Digested<R>,
     /// The text of its schema.
     pub(super) schema: String,
-    inflate: Option<Decompress>,
+    inflate: Decompressor,
     sync: [u8; 16],
     /// Bytes that no block is longer than, inflated or not.
     longest: usize,
+    /// The file up to the block that was read last.
+    before: Digest,
     packed: Vec<u8>,
-    block: Vec<u8>,
+    /// Room for a block, of which the last one takes as much as its length.
+    room: Vec<u8>,
+    length: usize,
 }
 
 impl<R: BufRead> Container<R> {
     /// Reads a container's header.
-    pub(super) fn begin(mut from: R, longest: usize) -> Result<Self, Fault> {
+    pub(super) fn begin(from: R, longest: usize) -> Result<Self, Fault> {
+        let mut from = Digested::new(from);
         if exactly::<4>(&mut from)? != MAGIC {
             return Err(unsound("it does not begin as a container does"));
         }
@@ -68,28 +115,29 @@ impl<R: BufRead> Container<R> {
             }
         }
         let schema = schema.ok_or_else(|| unsound("it has no schema"))?;
-        let inflate = match codec.as_deref() {
-            Some(b"deflate") => Some(Decompress::new(false)),
-            None | Some(b"null") => None,
-            Some(_) => return Err(unsound("it is packed by neither `deflate` nor nothing")),
-        };
+        if codec.as_deref() != Some(b"deflate") {
+            return Err(unsound("it is not packed by `deflate`"));
+        }
         Ok(Self {
             schema: String::from_utf8(schema).map_err(unsound)?,
             sync: exactly(&mut from)?,
+            before: from.so_far(),
             from,
-            inflate,
+            inflate: Decompressor::new(),
             longest,
             packed: Vec::new(),
-            block: Vec::new(),
+            room: Vec::new(),
+            length: 0,
         })
     }
 
     /// The next block's objects, as bytes, and how many they are; none after the last.
     pub(super) fn next(&mut self) -> Result<Option<i64>, Fault> {
-        self.block.clear();
-        if self.from.fill_buf().map_err(read)?.is_empty() {
+        self.length = 0;
+        if self.from.file.fill_buf().map_err(read)?.is_empty() {
             return Ok(None);
         }
+        self.before = self.from.so_far();
         let count = long(&mut self.from)?;
         let length = usize::try_from(long(&mut self.from)?).ok();
         let length = length.filter(|length| *length <= self.longest);
@@ -97,16 +145,8 @@ impl<R: BufRead> Container<R> {
         if count < 0 {
             return Err(unsound("a block has fewer objects than none"));
         }
-        let into = match self.inflate {
-            None => &mut self.block,
-            Some(_) => &mut self.packed,
-        };
-        into.clear();
-        let limit = u64::try_from(length).unwrap_or(u64::MAX);
-        let taken = self.from.by_ref().take(limit).read_to_end(into);
-        if taken.map_err(read)? < length {
-            return Err(Fault::Ended);
-        }
+        self.packed.resize(length, 0);
+        self.from.read_exact(&mut self.packed).map_err(read)?;
         self.inflate()?;
         if exactly::<16>(&mut self.from)? != self.sync {
             return Err(unsound("a block does not end as the header says"));
@@ -116,32 +156,34 @@ impl<R: BufRead> Container<R> {
 
     /// The block that was read last.
     pub(super) fn block(&self) -> &[u8] {
-        &self.block
+        self.room.get(..self.length).unwrap_or_default()
+    }
+
+    /// The digest of the file up to the block that was read last.
+    pub(super) const fn before(&self) -> Digest {
+        self.before
     }
 
     fn inflate(&mut self) -> Result<(), Fault> {
-        let Some(inflate) = &mut self.inflate else {
-            return Ok(());
-        };
-        inflate.reset(false);
         loop {
-            let taken = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
-            let rest = self.packed.get(taken..).unwrap_or_default();
-            if self.block.len() == self.block.capacity() {
-                if self.block.len() >= self.longest {
+            let inflated = self
+                .inflate
+                .deflate_decompress(&self.packed, &mut self.room);
+            match inflated {
+                Ok(length) => {
+                    self.length = length;
+                    return Ok(());
+                }
+                Err(DecompressionError::BadData) => {
+                    return Err(unsound("a block cannot be unpacked"));
+                }
+                Err(DecompressionError::InsufficientSpace) if self.room.len() >= self.longest => {
                     return Err(unsound("a block is longer than any may be"));
                 }
-                self.block.reserve(self.block.len().max(64 * 1024));
-            }
-            let before = (inflate.total_in(), self.block.len());
-            let status = inflate.decompress_vec(rest, &mut self.block, FlushDecompress::None);
-            let is_over = status.map_err(unsound)? == Status::StreamEnd;
-            if is_over && inflate.total_in() == self.packed.len() as u64 {
-                return Ok(());
-            }
-            let is_stuck = before == (inflate.total_in(), self.block.len());
-            if is_over || is_stuck && self.block.len() < self.block.capacity() {
-                return Err(unsound("a block cannot be unpacked"));
+                Err(DecompressionError::InsufficientSpace) => {
+                    let more = (2 * self.room.len()).max(ROOM);
+                    self.room.resize(more.min(self.longest), 0);
+                }
             }
         }
     }
@@ -158,14 +200,14 @@ fn read(error: std::io::Error) -> Fault {
     }
 }
 
-fn exactly<const N: usize>(from: &mut impl BufRead) -> Result<[u8; N], Fault> {
+fn exactly<const N: usize>(from: &mut impl Read) -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
     from.read_exact(&mut bytes).map_err(read)?;
     Ok(bytes)
 }
 
 /// A number as Avro writes it: seven bits a byte, zigzag.
-fn long(from: &mut impl BufRead) -> Result<i64, Fault> {
+fn long(from: &mut impl Read) -> Result<i64, Fault> {
     let mut number: u64 = 0;
     for shift in (0..64).step_by(7) {
         let [byte] = exactly(from)?;
@@ -177,7 +219,7 @@ fn long(from: &mut impl BufRead) -> Result<i64, Fault> {
     Err(unsound("a number does not end"))
 }
 
-fn bytes(from: &mut impl BufRead) -> Result<Vec<u8>, Fault> {
+fn bytes(from: &mut impl Read) -> Result<Vec<u8>, Fault> {
     let length = usize::try_from(long(from)?).ok();
     let length = length.filter(|length| *length <= HEADER_MAX);
     let length = length.ok_or_else(|| unsound("its header is longer than any may be"))?;

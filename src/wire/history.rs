@@ -2,33 +2,35 @@
 //! vouches for them (`schemas/files/History.avsc`).
 //!
 //! It is written and read in one pass, a block at a time. A file that ends early, or of which a
-//! byte was changed, is told by its end: how many entries there are, and the digest of all.
+//! byte was changed, is told by its end, which is a block of its own: how many entries there are,
+//! and the digest of the file up to that block.
 
-use std::io::{BufRead, Write};
+mod entry;
+mod writer;
+
+use std::io::BufRead;
 use std::sync::LazyLock;
 
-use quorate_core::ids::{Bytes, Digest, Timestamp};
+use quorate_core::ids::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_avro_fast::Schema;
 use serde_avro_fast::de::read::SliceRead;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
-use serde_avro_fast::object_container_file_encoding as container;
-use serde_avro_fast::ser::SerializerConfig;
-use sha2::{Digest as _, Sha256};
 
 use super::container::{Container, Fault};
 use super::{Error, Kind, MAX_OUTPUT};
+use entry::BRANCH;
+pub use entry::{Entry, Header};
+pub use writer::Writer;
 
 /// The form of the file that this program writes and reads.
-pub const FORMAT: i32 = 1;
+pub const FORMAT: i32 = 2;
 
 /// The schema of a file's objects.
 const TEXT: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/schemas/files/History.avsc"
 ));
-/// Bytes of a block before it is compressed.
-const BLOCK: u32 = 256 * 1024;
 /// Bytes that nothing of a file is longer than: a record with its headers, or what it begins with.
 const LONGEST: usize = 4 * MAX_OUTPUT;
 
@@ -83,34 +85,6 @@ pub struct Released {
     pub schema: String,
 }
 
-/// A record as it lay on the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its topic's name without prefix.
-    pub topic: String,
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-    /// Its append time; none where the topic does not stamp it.
-    pub timestamp: Option<Timestamp>,
-    /// Its key.
-    pub key: Option<Bytes>,
-    /// Its value, framing header included.
-    pub value: Option<Bytes>,
-    /// Its headers in their order.
-    pub headers: Vec<Header>,
-}
-
-/// A header of a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    /// Its name.
-    pub key: String,
-    /// Its value.
-    pub value: Option<Bytes>,
-}
-
 /// What vouches for all that is before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct End {
@@ -118,13 +92,11 @@ struct End {
     digest: Digest,
 }
 
-/// An object of a file.
+/// An object of a file, but for its entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Object {
     #[serde(rename = "acp.v1.file.History")]
     History(History),
-    #[serde(rename = "acp.v1.file.Entry")]
-    Entry(Entry),
     #[serde(rename = "acp.v1.file.End")]
     End(End),
 }
@@ -136,8 +108,8 @@ pub enum FileError {
     #[error("it is not an exported history (file_unknown)")]
     Unknown(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It is of a form that this program does not know.
-    #[error("it is of form {0}, and this program knows form {FORMAT} (file_newer)")]
-    Newer(i32),
+    #[error("it is of form {0}, and this program knows form {FORMAT} (file_form)")]
+    Form(i32),
     /// It ends before its end.
     #[error("it ends early, after {0} records (file_truncated)")]
     Truncated(i64),
@@ -165,79 +137,6 @@ impl History {
     }
 }
 
-/// Writes a history to a file.
-pub struct Writer<W: Write> {
-    container: container::Writer<'static, 'static, W>,
-    config: SerializerConfig<'static>,
-    digest: Sha256,
-    entries: i64,
-    buffer: Vec<u8>,
-}
-
-impl<W: Write> std::fmt::Debug for Writer<W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let entries = self.entries;
-        f.debug_struct("Writer").field("entries", &entries).finish()
-    }
-}
-
-impl<W: Write> Writer<W> {
-    /// Begins a file.
-    ///
-    /// # Errors
-    /// [`FileError::Unwritten`].
-    pub fn begin(into: W, history: History) -> Result<Self, FileError> {
-        let config = || SerializerConfig::new(&SCHEMA);
-        let builder = container::WriterBuilder::with_owned_config(config());
-        let deflate = container::Compression::Deflate {
-            level: container::CompressionLevel::new(6),
-        };
-        let builder = builder.compression(deflate).approx_block_size(BLOCK);
-        let mut writer = Self {
-            container: builder.build(into).map_err(unwritten)?,
-            config: config(),
-            digest: Sha256::new(),
-            entries: 0,
-            buffer: Vec::new(),
-        };
-        writer.push(&Object::History(history))?;
-        Ok(writer)
-    }
-
-    /// Appends a record.
-    ///
-    /// # Errors
-    /// [`FileError::Unwritten`].
-    pub fn put(&mut self, entry: Entry) -> Result<(), FileError> {
-        self.entries += 1;
-        self.push(&Object::Entry(entry))
-    }
-
-    /// Ends the file; how many records it has.
-    ///
-    /// # Errors
-    /// [`FileError::Unwritten`].
-    pub fn end(mut self) -> Result<(W, i64), FileError> {
-        let entries = self.entries;
-        let digest = Digest(std::mem::take(&mut self.digest).finalize().into());
-        self.push(&Object::End(End { entries, digest }))?;
-        let mut into = self.container.into_inner().map_err(unwritten)?;
-        into.flush().map_err(unwritten)?;
-        Ok((into, entries))
-    }
-
-    fn push(&mut self, object: &Object) -> Result<(), FileError> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let datum = serde_avro_fast::to_datum(object, buffer, &mut self.config);
-        let mut datum = datum.map_err(unwritten)?;
-        self.digest.update(&datum);
-        let pushed = self.container.push_serialized(&datum, 1);
-        datum.clear();
-        self.buffer = datum;
-        pushed.map_err(unwritten)
-    }
-}
-
 /// Reads a history from a file.
 pub struct Reader<R: BufRead> {
     container: Container<R>,
@@ -245,7 +144,6 @@ pub struct Reader<R: BufRead> {
     left: i64,
     at: usize,
     history: History,
-    digest: Sha256,
     entries: i64,
 }
 
@@ -260,7 +158,7 @@ impl<R: BufRead> Reader<R> {
     /// Reads what a file is.
     ///
     /// # Errors
-    /// [`FileError::Unknown`], [`FileError::Newer`].
+    /// [`FileError::Unknown`], [`FileError::Form`].
     pub fn begin(from: R) -> Result<Self, FileError> {
         let container = Container::begin(from, 2 * LONGEST);
         let container = container.map_err(|fault| FileError::Unknown(fault.into()))?;
@@ -275,16 +173,17 @@ impl<R: BufRead> Reader<R> {
             left: 0,
             at: 0,
             history: History::default(),
-            digest: Sha256::new(),
             entries: 0,
         };
+        if !reader.is_more()? {
+            return Err(FileError::Truncated(0));
+        }
         match reader.object()? {
-            Some(Object::History(history)) => reader.history = history,
-            Some(_) => return Err(altered("it does not say what it is")),
-            None => return Err(FileError::Truncated(0)),
+            Object::History(history) => reader.history = history,
+            Object::End(_) => return Err(altered("it does not say what it is")),
         }
         if reader.history.format != FORMAT {
-            return Err(FileError::Newer(reader.history.format));
+            return Err(FileError::Form(reader.history.format));
         }
         Ok(reader)
     }
@@ -299,31 +198,43 @@ impl<R: BufRead> Reader<R> {
     ///
     /// # Errors
     /// [`FileError::Truncated`], [`FileError::Altered`]: nothing that was read may be relied on.
-    pub fn entry(&mut self) -> Result<Option<Entry>, FileError> {
-        match self.object()? {
-            Some(Object::Entry(entry)) => {
-                self.entries += 1;
-                Ok(Some(entry))
-            }
-            Some(Object::End(end)) => self.check(&end).map(|()| None),
-            Some(Object::History(_)) => Err(altered("it begins twice")),
-            None => Err(FileError::Truncated(self.entries)),
+    pub fn entry(&mut self) -> Result<Option<Entry<'_>>, FileError> {
+        if !self.is_more()? {
+            return Err(FileError::Truncated(self.entries));
+        }
+        if rest(&self.container, self.at).first() != Some(&BRANCH) {
+            return self.check().map(|()| None);
+        }
+        let (entry, length) = Entry::read(rest(&self.container, self.at))?;
+        if length > LONGEST {
+            return Err(altered("a record is longer than any may be"));
+        }
+        self.entries += 1;
+        self.left -= 1;
+        self.at += length;
+        Ok(Some(entry))
+    }
+
+    /// Lets the end vouch for all that was read.
+    fn check(&mut self) -> Result<(), FileError> {
+        let is_alone = (self.left, self.at) == (1, 0);
+        let Object::End(end) = self.object()? else {
+            return Err(altered("it begins twice"));
+        };
+        if !is_alone {
+            return Err(altered("its end is not a block of its own"));
+        }
+        if end.entries != self.entries || end.digest != self.container.before() {
+            return Err(altered("its digest is that of another file"));
+        }
+        match self.is_more()? {
+            false => Ok(()),
+            true => Err(altered("something comes after its end")),
         }
     }
 
-    fn check(&mut self, end: &End) -> Result<(), FileError> {
-        let digest = Digest(std::mem::take(&mut self.digest).finalize().into());
-        if (end.entries, end.digest) != (self.entries, digest) {
-            return Err(altered("its digest is that of other records"));
-        }
-        match self.object()? {
-            None => Ok(()),
-            Some(_) => Err(altered("something comes after its end")),
-        }
-    }
-
-    /// Reads an object, and takes it into the digest as it was written, unless it is the end.
-    fn object(&mut self) -> Result<Option<Object>, FileError> {
+    /// Whether there is another object, at which it stands then.
+    fn is_more(&mut self) -> Result<bool, FileError> {
         while self.left == 0 {
             if self.at < self.container.block().len() {
                 return Err(altered("a block is longer than its objects"));
@@ -336,24 +247,27 @@ impl<R: BufRead> Reader<R> {
             });
             match next? {
                 Some(count) => self.left = count,
-                None => return Ok(None),
+                None => return Ok(false),
             }
         }
-        let rest = self.container.block().get(self.at..).unwrap_or_default();
-        let (object, length) = read(rest)?;
-        if length > LONGEST {
-            return Err(altered("a record is longer than any may be"));
-        }
-        if !matches!(object, Object::End(_)) {
-            self.digest.update(rest.get(..length).unwrap_or_default());
-        }
+        Ok(true)
+    }
+
+    /// Reads an object that is no entry.
+    fn object(&mut self) -> Result<Object, FileError> {
+        let (object, length) = read(rest(&self.container, self.at))?;
         self.left -= 1;
         self.at += length;
-        Ok(Some(object))
+        Ok(object)
     }
 }
 
-/// Reads the first of several objects, and how many bytes it takes.
+/// What of a block is still to be read.
+fn rest<R: BufRead>(container: &Container<R>, at: usize) -> &[u8] {
+    container.block().get(at..).unwrap_or_default()
+}
+
+/// Reads the first of several objects, which is no entry, and how many bytes it takes.
 fn read(from: &[u8]) -> Result<(Object, usize), FileError> {
     let mut config = DeserializerConfig::new(&SCHEMA);
     config.max_seq_size = from.len();
@@ -362,10 +276,6 @@ fn read(from: &[u8]) -> Result<(Object, usize), FileError> {
     let mut rest = state.into_reader();
     let left = rest.fill_buf().map_or(0, <[u8]>::len);
     Ok((object, from.len() - left))
-}
-
-fn unwritten(error: impl std::fmt::Display) -> FileError {
-    FileError::Unwritten(error.to_string())
 }
 
 fn altered(why: impl std::fmt::Display) -> FileError {
@@ -396,17 +306,16 @@ mod tests {
         }
     }
 
-    fn entry(offset: i64) -> Entry {
-        let bytes = |text: &str| Some(Bytes(text.as_bytes().to_vec()));
+    fn entry(offset: i64) -> Entry<'static> {
         Entry {
-            topic: "proposals".to_owned(),
+            topic: "proposals",
             partition: 1,
             offset,
             timestamp: Some(Timestamp(1_000 + offset)),
-            key: bytes("k"),
-            value: (offset != 2).then(|| Bytes(vec![b'v'; 300])),
+            key: Some(b"k"),
+            value: (offset != 2).then_some(&[b'v'; 300]),
             headers: vec![Header {
-                key: "acp-tick".to_owned(),
+                key: "acp-tick",
                 value: None,
             }],
         }
@@ -414,17 +323,18 @@ mod tests {
 
     fn written(count: i64) -> Vec<u8> {
         let mut writer = Writer::begin(Vec::new(), history()).unwrap();
-        (0..count).for_each(|offset| writer.put(entry(offset)).unwrap());
+        (0..count).for_each(|offset| writer.put(&entry(offset)).unwrap());
         let (file, entries) = writer.end().unwrap();
         assert_eq!(entries, count);
         file
     }
 
-    fn read(file: &[u8]) -> Result<(History, Vec<Entry>), FileError> {
+    /// What a file is, and its entries in words.
+    fn read(file: &[u8]) -> Result<(History, Vec<String>), FileError> {
         let mut reader = Reader::begin(file)?;
         let mut entries = Vec::new();
         while let Some(entry) = reader.entry()? {
-            entries.push(entry);
+            entries.push(format!("{entry:?}"));
         }
         Ok((reader.history().clone(), entries))
     }
@@ -433,7 +343,8 @@ mod tests {
     fn a_history_is_read_as_it_was_written() {
         let (head, entries) = read(&written(3)).unwrap();
         assert_eq!(head, history());
-        assert_eq!(entries, (0..3).map(entry).collect::<Vec<_>>());
+        let expected = (0..3).map(|offset| format!("{:?}", entry(offset)));
+        assert_eq!(entries, expected.collect::<Vec<_>>());
         // Longer than a block.
         assert_eq!(read(&written(5_000)).unwrap().1.len(), 5_000);
     }
@@ -451,19 +362,57 @@ mod tests {
     fn a_file_of_which_a_byte_was_changed_is_refused_or_says_the_same() {
         let file = written(3);
         let said = read(&file).unwrap();
-        let mut refused = 0;
+        let sync = &file[file.len() - 16..];
+        let markers = file.windows(16).enumerate();
+        let markers = markers.filter(|(_, bytes)| *bytes == sync);
+        let [.., (marker, _), _] = markers.collect::<Vec<_>>()[..] else {
+            panic!("each block has its marker")
+        };
         for at in 0..file.len() {
             for flip in [1, 0x80] {
                 let mut other = file.clone();
                 other[at] ^= flip;
-                match read(&other) {
-                    // What is in words about the schema.
-                    Ok(found) => assert_eq!(found, said, "{at}"),
-                    Err(_) => refused += 1,
-                }
+                let Ok(found) = read(&other) else { continue };
+                // The end itself may be packed in more than one way.
+                assert!(at >= marker + 16, "{at}");
+                assert_eq!(found, said, "{at}");
             }
         }
-        assert!(refused > 600, "{refused}");
+    }
+
+    #[test]
+    fn an_end_vouches_for_whole_blocks_alone() {
+        let mut writer = Writer::begin(Vec::new(), history()).unwrap();
+        writer.put(&entry(0)).unwrap();
+        let (entries, digest) = (1, writer.container.inner().so_far());
+        writer
+            .container
+            .serialize(Object::End(End { entries, digest }))
+            .unwrap();
+        let file = writer.container.into_inner().unwrap().file;
+        let refused = read(&file).unwrap_err().to_string();
+        assert!(refused.contains("block of its own"), "{refused}");
+    }
+
+    #[test]
+    fn a_block_of_any_length_that_may_be_is_read_and_no_longer_one() {
+        let long = vec![0; 3 * 1024 * 1024];
+        let mut writer = Writer::begin(Vec::new(), history()).unwrap();
+        let value = Some(&*long);
+        writer.put(&Entry { value, ..entry(0) }).unwrap();
+        let (file, _) = writer.end().unwrap();
+        let mut reader = Reader::begin(&*file).unwrap();
+        assert_eq!(reader.entry().unwrap().unwrap().value, value);
+        assert_eq!(reader.entry().unwrap(), None);
+        // Packed it is far shorter.
+        let mut container = Container::begin(&*file, 1024 * 1024).unwrap();
+        let refused = loop {
+            match container.next() {
+                Ok(block) => assert!(block.is_some(), "it is read"),
+                Err(fault) => break fault.to_string(),
+            }
+        };
+        assert!(refused.contains("longer than any may be"), "{refused}");
     }
 
     #[test]
@@ -482,6 +431,6 @@ mod tests {
             ..history()
         };
         let (file, _) = Writer::begin(Vec::new(), newer).unwrap().end().unwrap();
-        assert!(matches!(read(&file), Err(FileError::Newer(2))));
+        assert!(matches!(read(&file), Err(FileError::Form(3))));
     }
 }

@@ -21,7 +21,7 @@ class File:
             raise Malformed("not an exported history")
         objects = self.objects(root, meta.get("avro.codec", b"null").decode())
         self.about = next(objects)
-        if self.about.get("format") != 1:
+        if self.about.get("format") != 2:
             raise Malformed("not a form this reads")
         # Released in the order of their versions: the last is the one that records are written by.
         texts = {entry["record"]: entry["schema"] for entry in self.about["schemas"]}
@@ -46,8 +46,8 @@ class File:
 
     def objects(self, root, codec):
         """Every object but the end, which vouches for those before it."""
-        hashed, entries, ended = [], 0, False
-        while self.at < len(self.data):
+        entries, ended = 0, False
+        while (before := self.at) < len(self.data):
             count, block = self.long(), self.take(self.long())
             if self.take(16) != self.sync:
                 raise Malformed("a block without its marker")
@@ -56,13 +56,13 @@ class File:
             for _ in range(count):
                 if ended:
                     raise Malformed("something after the end")
-                start, (value, at) = at, decode(root, block, at)
+                value, at = decode(root, block, at)
                 if "digest" in value:
-                    ended = value == {"entries": entries - 1, "digest": sha256(b"".join(hashed))}
+                    vouched = {"entries": entries - 1, "digest": sha256(self.data[:before])}
+                    ended = count == 1 and value == vouched
                     if not ended:
-                        raise Malformed("the digest is that of other records")
+                        raise Malformed("the digest is that of another file")
                     continue
-                hashed.append(block[start:at])
                 entries += 1
                 yield value
         if not ended:
