@@ -6,7 +6,7 @@ use quorate_core::records::SchemaEntry;
 use quorate_core::topic::Topic;
 
 use crate::transport::Stored;
-use crate::wire::Codec;
+use crate::wire::{Codec, Head, Kind, built_in_ids};
 
 /// The entries of `acp.schemas` as they come, which is before any other record.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,13 @@ impl Recorded {
         if let Some(entry) = self.entries.last() {
             codec.learn_recorded(prefix, entry);
         }
+    }
+
+    /// What reads the first fields of the history's records of a kind, up to one of them.
+    #[must_use]
+    pub fn head(&self, prefix: &str, kind: Kind, last: &[&str]) -> Option<Head> {
+        let ids = built_in_ids(prefix, &self.entries);
+        Head::of(kind, last, ids.get(&kind).copied()).ok()
     }
 
     /// What reads the history's records.

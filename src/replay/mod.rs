@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Config, Output, Tables};
 use crate::history::{About, Choice, Course, Error, Made, Recorded};
 use crate::transport::Stored;
-use crate::wire::{Codec, Record};
+use crate::wire::{Codec, Head, Record};
 pub use checkpoint::Keeping;
+use parts::Heads;
 pub use resume::replay;
 pub use rules::{HalfLife, Rules};
 pub use told::{Change, Count, Moved, Replayed};
@@ -36,6 +37,8 @@ pub use told::{Change, Count, Moved, Replayed};
 #[derive(Clone, Debug, Default)]
 struct Was {
     first: Option<(Status, Reason)>,
+    /// Whether `acp.rounds` says what it was opened by.
+    is_chosen: bool,
     package: Option<Digest>,
     result: Option<ResultKind>,
 }
@@ -55,7 +58,7 @@ struct Replay<'a> {
     rules: &'a Rules,
     about: About,
     recorded: Recorded,
-    codec: Option<Arc<Codec>>,
+    codec: Option<(Arc<Codec>, Arc<Heads>)>,
     /// What the replayed rounds' lessons are written with.
     own: Codec,
     tables: Tables,
@@ -100,9 +103,16 @@ impl<'a> Replay<'a> {
     }
 
     fn codec(&mut self) -> Arc<Codec> {
+        Arc::clone(&self.reads().0)
+    }
+
+    fn reads(&mut self) -> &(Arc<Codec>, Arc<Heads>) {
         let (recorded, prefix) = (&self.recorded, &self.about.prefix);
-        let made = self.codec.get_or_insert_with(|| recorded.codec(prefix));
-        Arc::clone(made)
+        let made = || {
+            let heads = Heads::of(recorded, prefix);
+            (recorded.codec(prefix), Arc::new(heads))
+        };
+        self.codec.get_or_insert_with(made)
     }
 
     fn course(&mut self, partition: i32) -> &mut Course {
@@ -126,6 +136,10 @@ impl<'a> Replay<'a> {
         if self.recorded.take(&stored) {
             return Ok(());
         }
+        if stored.topic == Topic::Responses {
+            self.responses += u64::from(stored.value.is_some());
+            return self.step(stored);
+        }
         let codec = self.codec();
         match stored.topic {
             Topic::Agents | Topic::Policies | Topic::Trust => self.row(&codec, &stored),
@@ -142,10 +156,7 @@ impl<'a> Replay<'a> {
                 self.result(&codec, &stored);
                 self.step(stored)?;
             }
-            topic => {
-                self.responses += u64::from(topic == Topic::Responses && stored.value.is_some());
-                self.step(stored)?;
-            }
+            _ => self.step(stored)?,
         }
         Ok(())
     }
@@ -182,7 +193,9 @@ impl<'a> Replay<'a> {
     }
 
     fn round(&mut self, codec: &Codec, stored: &Stored) {
-        let Some(round) = part::<Round, parts::Round>(codec, stored) else {
+        let heads = Arc::clone(&self.reads().1);
+        let head = head::<parts::Round>(heads.round.as_ref(), stored);
+        let Some(round) = head.or_else(|| part::<Round, parts::Round>(codec, stored)) else {
             return;
         };
         let opening = &round.opening;
@@ -192,6 +205,7 @@ impl<'a> Replay<'a> {
             responses_time: Some(opening.responses_time),
         };
         let offset = opening.proposal_offset;
+        self.was.entry(round.proposal_id).or_default().is_chosen = true;
         self.course(stored.partition)
             .choices
             .opened
@@ -199,19 +213,27 @@ impl<'a> Replay<'a> {
     }
 
     fn outcome(&mut self, codec: &Codec, stored: &Stored) {
-        let Some(outcome) = part::<Outcome, parts::Outcome>(codec, stored) else {
+        let heads = Arc::clone(&self.reads().1);
+        let head = head::<parts::Outcome>(heads.outcome.as_ref(), stored);
+        let Some(outcome) = head.or_else(|| part::<Outcome, parts::Outcome>(codec, stored)) else {
             return;
         };
-        let at = &outcome.coordinates;
-        let choice = Choice {
-            id: outcome.proposal_id,
-            pins: at.pins,
-            responses_time: None,
-        };
-        let opened = &mut self.course(stored.partition).choices.opened;
-        opened.entry(at.proposal_offset).or_insert(choice);
+        let was = self.was.entry(outcome.proposal_id).or_default();
         if outcome.resolution == 1 {
-            self.was.entry(outcome.proposal_id).or_default().first = Some(outcome.first());
+            was.first = Some(outcome.first());
+        }
+        if was.is_chosen {
+            return;
+        }
+        if let Some(opened) = part::<Outcome, parts::Opened>(codec, stored) {
+            let at = &opened.coordinates;
+            let choice = Choice {
+                id: outcome.proposal_id,
+                pins: at.pins,
+                responses_time: None,
+            };
+            let opened = &mut self.course(stored.partition).choices.opened;
+            opened.entry(at.proposal_offset).or_insert(choice);
         }
     }
 
@@ -273,7 +295,9 @@ impl<'a> Replay<'a> {
 
     fn step(&mut self, stored: Stored) -> Result<(), Error> {
         let partition = stored.partition;
-        self.course(partition);
+        if !self.courses.contains_key(&partition) {
+            self.course(partition);
+        }
         let mut made = Vec::new();
         if let Some(course) = self.courses.get_mut(&partition) {
             course.take(&mut self.tables, stored, &mut |one| made.push(one))?;
@@ -416,6 +440,11 @@ fn named(update: &TrustUpdate) -> (String, ProposalId, Offset) {
 
 fn read<T: Record + DeserializeOwned>(codec: &Codec, stored: &Stored) -> Option<T> {
     Some(codec.decode(stored.value.as_deref()?).ok()?.0)
+}
+
+/// What is needed of a record, where that comes first.
+fn head<'a, P: Deserialize<'a>>(head: Option<&Head>, stored: &'a Stored) -> Option<P> {
+    head?.read(stored.value.as_deref()?)
 }
 
 /// What is needed of a record.

@@ -7,6 +7,26 @@ use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
 use quorate_core::records::{self, Pins, Reason, Status};
 use serde::Deserialize;
 
+use crate::history::Recorded;
+use crate::wire::{Head, Kind};
+
+/// How those records are read that say what is needed first, and much after it.
+#[derive(Debug)]
+pub(super) struct Heads {
+    pub(super) round: Option<Head>,
+    pub(super) outcome: Option<Head>,
+}
+
+impl Heads {
+    pub(super) fn of(recorded: &Recorded, prefix: &str) -> Self {
+        let head = |kind, last: &[&str]| recorded.head(prefix, kind, last);
+        Self {
+            round: head(Kind::Round, &["opening", "pins"]),
+            outcome: head(Kind::Outcome, &["decision", "reasons"]),
+        }
+    }
+}
+
 /// Of a record of `acp.rounds`: what was chosen when it was opened.
 #[derive(Debug, Deserialize)]
 pub(super) struct Round {
@@ -22,12 +42,17 @@ pub(super) struct Opening {
     pub(super) pins: Pins,
 }
 
-/// Of a record of `acp.outcomes`: which it is, and what the round was opened by.
+/// Of a record of `acp.outcomes`: which it is.
 #[derive(Debug, Deserialize)]
 pub(super) struct Outcome {
     pub(super) proposal_id: ProposalId,
     pub(super) resolution: i32,
     decision: Decision,
+}
+
+/// Of another: what its round was opened by.
+#[derive(Debug, Deserialize)]
+pub(super) struct Opened {
     pub(super) coordinates: Coordinates,
 }
 

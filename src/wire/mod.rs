@@ -12,6 +12,7 @@ mod error;
 #[cfg(test)]
 mod evolution;
 pub mod files;
+mod head;
 pub mod history;
 #[cfg(test)]
 mod hostile;
@@ -31,6 +32,7 @@ mod trace;
 pub use codec::{Codec, MAX_INPUT, MAX_OUTPUT, built_in_ids, unframed};
 pub use digest::{digest_of, policy_digest, seal_policy, sha256};
 pub use error::Error;
+pub use head::Head;
 pub use kind::{Datum, Kind, Record};
 pub use partition::partition_of;
 pub use trace::{TraceError, check_traceparent};

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use quorate::history::{Live, Origin, Range};
+use quorate::replay::{HalfLife, Replayed, Rules, replay};
 use quorate::transport::{Handle as _, Stored};
 use quorate::wire::Record;
-use quorate_core::ids::Millis;
+use quorate_core::ids::{Millis, Timestamp};
 use quorate_core::records::{DeadLetter, Outcome, Round};
 use quorate_core::topic::Topic;
 use serde::de::DeserializeOwned;
@@ -109,4 +111,50 @@ fn nothing_is_stepped_before_it_is_read_what_was_chosen() {
     is_waited_for(&log, &second.stored, gone);
     // Of a proposal that was refused, among the dead letters.
     is_waited_for(&log, &letters[0].stored, Vec::new());
+}
+
+/// What a replay comes to by the rules as they were, if a topic is not there.
+fn without(log: &Rehearsed, topic: Topic) -> Replayed {
+    let origin = Origin {
+        prefix: String::new(),
+        now: Timestamp(log.now),
+        range: Range::default(),
+        topics: Topic::ALL
+            .iter()
+            .copied()
+            .filter(|one| *one != topic)
+            .collect(),
+    };
+    let rules = Rules {
+        policies: None,
+        agents: None,
+        half_life: HalfLife::AsTheySay,
+        replay_trust: false,
+    };
+    let mut live = Live::open(&*log.edge(), origin).unwrap();
+    replay(&mut live, &rules, None, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn a_replay_knows_what_was_chosen_by_rounds_or_by_outcomes() {
+    let mut log = Rehearsed::begin(1, AGENTS, POLICIES[0]);
+    log.play(|log, settle| {
+        for policy in POLICIES {
+            log.rule(policy);
+            log.propose("desk", 1_000);
+            settle();
+            log.wait(2_000);
+            settle();
+        }
+    });
+    // Rounds that closed long ago are gone, and outcomes say by what they were opened, too.
+    for missing in [Topic::Claims, Topic::Rounds] {
+        let told = without(&log, missing);
+        assert_eq!(told.flips, [], "without {missing}");
+        let of = [told.recorded.escalated, told.replayed.escalated];
+        assert_eq!(of, [3, 3], "without {missing}");
+    }
+    // Where rounds alone tell, nothing was recorded that could be compared.
+    let told = without(&log, Topic::Outcomes);
+    assert_eq!((told.recorded.escalated, told.replayed.escalated), (0, 3));
 }
