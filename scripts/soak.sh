@@ -2,9 +2,10 @@
 # Plays faults many times as often as `make test` does. As soon as one is through, its line in the
 # table of docs/reliability.md is replaced: figures, commit, day and machine. A fault whose test fails
 # keeps the line it had, and this fails in the end; the others are played all the same. Then 1,000
-# mutations of a history are looked for, which writes the table of docs/verify.md (`verify`), and
+# mutations of a history are looked for, which writes the table of docs/verify.md (`verify`), a verifier
+# follows 200,000 rounds, which writes how much memory that takes there (`follow`), and
 # every attack is played from 200 seeds, which writes that of docs/decision-quality.md (`attacks`).
-# usage: soak.sh [PART...]  (modules of tests/faults, verify, attacks; all in turn if none is named)
+# usage: soak.sh [PART...]  (modules of tests/faults, verify, follow, attacks; all in turn if none is named)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -37,12 +38,15 @@ written() {
   UPDATE=1 cargo test --locked --test main "$1" -- --nocapture --test-threads=1
 }
 
-[ $# -gt 0 ] || set -- $(sed -n 's/^mod \([a-z]*\);$/\1/p' tests/faults/mod.rs) verify attacks
+[ $# -gt 0 ] || set -- $(sed -n 's/^mod \([a-z]*\);$/\1/p' tests/faults/mod.rs) verify follow attacks
 failed=()
 for part; do
   case $part in
     verify)
       QUORATE_VERIFY_MUTATIONS=1000 written verify::a_history_is_verified || failed+=("$part")
+      continue ;;
+    follow)
+      QUORATE_FOLLOW_ROUNDS=200000 written verify::memory::what_a_verifier_holds || failed+=("$part")
       continue ;;
     attacks)
       QUORATE_ATTACK_SEEDS=200 written evaluate::the_docs_tell_of_every_attack || failed+=("$part")

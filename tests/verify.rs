@@ -3,6 +3,7 @@
 mod choices;
 mod depths;
 mod follow;
+mod memory;
 mod mutations;
 mod rehearsed;
 mod resumed;
@@ -171,12 +172,20 @@ fn table(found: &Found) -> String {
 
 /// Puts the table where it belongs.
 fn write_down(found: &Found) {
+    between("mutations", &table(found));
+}
+
+/// Puts a table between its marks in `docs/verify.md`.
+fn between(marks: &str, table: &str) {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/verify.md");
     let text = std::fs::read_to_string(page).unwrap();
-    let (before, rest) = text.split_once("<!-- mutations -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- end of mutations -->").unwrap();
-    let mark = ["<!-- mutations -->\n", "<!-- end of mutations -->"];
-    let text = [before, mark[0], &table(found), mark[1], after].concat();
+    let mark = [
+        format!("<!-- {marks} -->\n"),
+        format!("<!-- end of {marks} -->"),
+    ];
+    let (before, rest) = text.split_once(&mark[0]).unwrap();
+    let (_, after) = rest.split_once(&mark[1]).unwrap();
+    let text = [before, &mark[0], table, &mark[1], after].concat();
     std::fs::write(page, text).unwrap();
 }
 

@@ -175,6 +175,7 @@ fn compared(report: &Report, counts: &Counts, standing: &Standing) -> Compared {
             .map(|(topic, count)| (topic.name(), *count))
             .collect(),
         open: report.open,
+        held: [("rounds", standing.rounds), ("notes", standing.notes)],
         ..Compared::default()
     }
 }

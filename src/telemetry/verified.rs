@@ -25,6 +25,7 @@ pub struct Verified {
     under_way: Family<Labels, Gauge>,
     behind: Family<Labels, Gauge>,
     open: Gauge,
+    held: Family<Labels, Gauge>,
     compared: Gauge<f64, AtomicU64>,
     /// When it last got on, and after how long it should have.
     last: Mutex<Instant>,
@@ -46,6 +47,8 @@ pub struct Compared {
     pub behind: Vec<(&'static str, i64)>,
     /// Open rounds.
     pub open: u64,
+    /// What it holds in memory: rounds, and what else it remembers.
+    pub held: [(&'static str, usize); 2],
 }
 
 impl Verified {
@@ -59,6 +62,7 @@ impl Verified {
             under_way: Family::default(),
             behind: Family::default(),
             open: Gauge::default(),
+            held: Family::default(),
             compared: Gauge::default(),
             last: Mutex::new(Instant::now()),
             patience,
@@ -74,6 +78,8 @@ impl Verified {
         registry.register("behind_records", told, new.behind.clone());
         let told = "Rounds whose deadlines the log has not passed";
         registry.register("open_rounds", told, new.open.clone());
+        let told = "What it holds in memory until it is forgotten";
+        registry.register("held_items", told, new.held.clone());
         let told = "When the last comparison was made, by the clock; 0 before the first";
         let (name, unit) = ("last_comparison_timestamp", Unit::Seconds);
         registry.register_with_unit(name, told, unit, new.compared.clone());
@@ -99,6 +105,9 @@ impl Verified {
         }
         self.open
             .set(i64::try_from(compared.open).unwrap_or(i64::MAX));
+        for (of, count) in &compared.held {
+            set(&self.held, "of", of, *count);
+        }
         self.compared.set(compared.at.0 as f64 / 1_000.0);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
@@ -160,6 +169,7 @@ mod tests {
             under_way: [("found", 4), ("expected", 5)],
             behind: vec![("responses", 6)],
             open: 7,
+            held: [("rounds", 8), ("notes", 9)],
         };
         verified.note(&compared);
         assert!(verified.readiness().ok);
@@ -172,6 +182,8 @@ mod tests {
             "quorate_verify_under_way_items{side=\"expected\"} 5",
             "quorate_verify_behind_records{topic=\"responses\"} 6",
             "quorate_verify_open_rounds 7",
+            "quorate_verify_held_items{of=\"rounds\"} 8",
+            "quorate_verify_held_items{of=\"notes\"} 9",
             "quorate_verify_last_comparison_timestamp_seconds 1.5",
         ] {
             let is_written = text.lines().any(|written| written == line);

@@ -20,7 +20,9 @@ use super::ledger::{Claim, Key, Seen, Settle};
 use super::report::{Finding, Report};
 use super::{Options, Verifier};
 use crate::engine::Position;
-use crate::history::{About, Course, Error, INPUTS, OUTPUTS, Range, TABLES, read_in_order};
+use crate::history::{
+    About, Choices, Course, Error, INPUTS, OUTPUTS, Range, TABLES, read_in_order,
+};
 use crate::transport::{self, Committed, Handle, Reading, Stored};
 use crate::wire::history::Part;
 
@@ -57,6 +59,10 @@ pub struct Standing {
     pub found: usize,
     /// What is expected and was not yet found.
     pub expected: usize,
+    /// Rounds that are not forgotten: open, escalated, or closed for less than their window.
+    pub rounds: usize,
+    /// What is remembered besides, of rounds and of what lies on one side.
+    pub notes: usize,
 }
 
 /// Far ends of a partition as readings were told them, and the last reading to whose end it is
@@ -148,12 +154,27 @@ impl<'a> Follower<'a> {
         self.judge(now);
         self.verifier.count();
         let (found, expected) = self.verifier.ledger.left_over();
+        let (rounds, notes) = self.held();
         let behind = INPUTS.map(|topic| (topic, self.behind(topic)));
         Ok(Standing {
             behind: behind.into_iter().collect(),
             found,
             expected,
+            rounds,
+            notes,
         })
+    }
+
+    /// Rounds that are held, and what else is.
+    fn held(&self) -> (usize, usize) {
+        let Verifier {
+            courses, ledger, ..
+        } = &self.verifier;
+        let choices = || courses.values().map(|course| &course.choices);
+        let rounds = choices().map(|choices| choices.opened.len()).sum();
+        let others =
+            |choices: &Choices| choices.refused.len() + choices.times.len() + choices.unread.len();
+        (rounds, ledger.held() + choices().map(others).sum::<usize>())
     }
 
     /// What was verified, counted, and what was found since it was last asked for.

@@ -48,6 +48,13 @@ impl Ledger {
         })
     }
 
+    /// How much is remembered, whatever it is.
+    pub(super) fn held(&self) -> usize {
+        let sides = self.rounds.values().chain(self.sides.values());
+        let of_sides = |sides: &Sides| sides.found.len() + sides.expected.len() + sides.met.len();
+        sides.map(of_sides).sum::<usize>() + self.forgotten.len() + self.lost.len()
+    }
+
     fn judge_round(&self, sides: &mut Sides, due: &Due<'_>, report: &mut Report) {
         let Sides {
             found,

@@ -670,10 +670,19 @@ impl Processor {
 
     /// How many bytes it has in memory.
     pub(crate) fn memory(&self) -> u64 {
+        self.bytes("VmRSS:")
+    }
+
+    /// How many bytes it ever had in memory at a time.
+    pub(crate) fn peak(&self) -> u64 {
+        self.bytes("VmHWM:")
+    }
+
+    fn bytes(&self, of: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap();
         let mut lines = status.lines();
-        let line = lines.find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = lines.find_map(|line| line.strip_prefix(of)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 

@@ -71,6 +71,12 @@ impl Observed {
         std::fs::read_to_string(self.folder.path().join("said")).unwrap()
     }
 
+    /// How many bytes it has in memory, and how many it ever had at a time.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let processor = self.processor.as_ref().unwrap();
+        (processor.memory(), processor.peak())
+    }
+
     /// Asks a verifier to stop: the exit code, and what it has said.
     pub(crate) fn verified(mut self) -> (Option<i32>, String) {
         let processor = self.processor.take().unwrap();

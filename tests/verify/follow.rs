@@ -30,7 +30,7 @@ const ROUNDS: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The sum of a metric's samples that have a label.
-fn metric(verifier: &Observed, name: &str, label: &str) -> f64 {
+pub(super) fn metric(verifier: &Observed, name: &str, label: &str) -> f64 {
     let (status, text) = verifier.get("/metrics");
     assert_eq!(status, 200);
     let samples = text.lines().filter(|line| !line.starts_with('#'));
@@ -40,7 +40,7 @@ fn metric(verifier: &Observed, name: &str, label: &str) -> f64 {
 }
 
 /// Whether everything there is, is compared.
-fn is_through(verifier: &Observed) -> bool {
+pub(super) fn is_through(verifier: &Observed) -> bool {
     let sum = |name| metric(verifier, name, "");
     verifier.get("/readyz").0 == 200
         && sum("quorate_verify_behind_records") == 0.0

@@ -11,14 +11,14 @@ use quorate_core::topic::Topic;
 use tempfile::TempDir;
 
 use crate::support::load::Random;
-use crate::support::records;
+use crate::support::{House, records};
 
 /// When it begins.
 pub(super) const BEGINS: i64 = 1_790_000_000_000;
 
 /// The log, and what time it is there.
 pub(super) struct Rehearsed {
-    _folder: TempDir,
+    folder: TempDir,
     board: Blackboard,
     pub(super) edge: Edge,
     told: Told,
@@ -35,7 +35,7 @@ impl Rehearsed {
         let told = Told::default();
         let board = board.told(&told);
         let mut rehearsed = Self {
-            _folder: folder,
+            folder,
             edge: Edge::new(board.clone()),
             board,
             told,
@@ -52,6 +52,11 @@ impl Rehearsed {
     pub(super) fn wait(&mut self, ms: i64) {
         self.now += ms;
         self.told.set(Timestamp(self.now));
+    }
+
+    /// The house it is in.
+    pub(super) fn house(&self) -> House {
+        House::of_file(&self.folder.path().join("log.db"))
     }
 
     /// Another edge of it.
@@ -85,18 +90,24 @@ impl Rehearsed {
 
     pub(super) fn append<T: Record>(&self, topic: Topic, key: &str, record: &T) {
         let value = self.edge.codec().encode(record).unwrap();
+        self.put(topic, key, &[value]);
+    }
+
+    /// Puts values there that are of one key.
+    pub(super) fn put(&self, topic: Topic, key: &str, values: &[Vec<u8>]) {
         let partition = match topic.is_table() {
             true => 0,
             false => partition_of(key.as_bytes(), self.edge.partitions().unwrap()),
         };
-        let entry = Entry {
+        let entry = |value| Entry {
             topic,
             partition,
             key: Some(key.as_bytes()),
-            value: Some(&value),
+            value: Some(value),
             headers: &[],
         };
-        self.edge.append(&[entry]).unwrap();
+        let entries: Vec<_> = values.iter().map(|value| entry(&value[..])).collect();
+        self.edge.append(&entries).unwrap();
     }
 
     /// Plays something with a processor, which goes on until nothing is left to do when it is asked.
