@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{Args, Error};
 use quorate_core::ids::{Millis, ProposalId};
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ pub(super) struct Verify {
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     grace: u32,
     /// Go on with the log of the configuration until told to stop, at depth 3
-    #[arg(long, conflicts_with_all = ["export", "round", "depth"])]
+    #[arg(long, conflicts_with_all = ["export", "round"])]
     follow: bool,
     /// While following: where to serve /metrics, /healthz and /readyz
     #[arg(long, value_name = "HOST:PORT", requires = "follow")]
@@ -58,6 +59,13 @@ impl Verify {
             grace: Millis(i64::from(self.grace) * 1_000),
             round: self.round,
         };
+        if self.follow && self.depth < Depth::Tables {
+            // All that the lesser depths look at is looked at there, too.
+            let why = "`--follow` verifies at depth 3, which looks at all that 1 and 2 do: leave \
+                       `--depth` out\n";
+            Error::raw(ErrorKind::ArgumentConflict, why).print()?;
+            return Ok(ExitCode::from(2));
+        }
         if self.follow {
             let follow = Follow {
                 options,

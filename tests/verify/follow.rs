@@ -102,7 +102,7 @@ fn forge(edge: &dyn Handle) -> Appended {
 fn follow(house: &House, history: Making) {
     let mut processor = house.run_with("one", SETTINGS, None);
     // Nothing may be missing for any time once it is committed what it follows from.
-    let strict = ["--grace", "0", "--output", "json"];
+    let strict = ["--depth", "3", "--grace", "0", "--output", "json"];
     let verifier = house.verify_on(&strict);
     let verified = |kind| {
         let label = format!("verdict=\"verified\",kind=\"{kind}\"");
@@ -151,6 +151,13 @@ fn follow(house: &House, history: Making) {
     let told = summary(&said);
     assert_eq!(told["verdict"], "verified", "{told}");
     assert_eq!(told["counts"]["broken"], serde_json::json!({}), "{told}");
+
+    for depth in ["1", "2"] {
+        let said = house.call(&["verify", "--follow", "--depth", depth]);
+        let why = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(said.status.code(), Some(2), "{why}");
+        assert!(why.contains("`--follow` verifies at depth 3"), "{why}");
+    }
 
     // Another one goes on with all that, and finds what is forged while it looks.
     let verifier = house.verify_on(&strict);
