@@ -12,6 +12,9 @@ use crate::engine::Output;
 use crate::history::{About, INPUTS, Made};
 use crate::transport::TRUST_LAG;
 
+/// Claims of a list that makes room for one at a time.
+const FEW: usize = 4;
+
 /// What something that is put out is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
@@ -185,7 +188,7 @@ impl Ledger {
             }
             // A record may be forwarded twice, by whoever died before saying so.
             None if sides.met.iter().any(|expected| claim.meets(expected)) => {}
-            None => sides.found.push(claim),
+            None => keep(&mut sides.found, claim),
         }
     }
 
@@ -196,7 +199,8 @@ impl Ledger {
             Key::Round(id) => self.rounds.entry(id).or_default(),
             _ => self.sides.entry(claim.key.clone()).or_default(),
         };
-        sides.found.push(claim);
+        claim.brief.shrink_to_fit();
+        keep(&mut sides.found, claim);
     }
 
     /// Notes that a round is forgotten.
@@ -213,7 +217,7 @@ impl Ledger {
             self.lost.insert(*id, self.now.reading);
         }
         if let Key::Round(id) = claim.key {
-            self.rounds.entry(id).or_default().expected.push(claim);
+            keep(&mut self.rounds.entry(id).or_default().expected, claim);
             return;
         }
         let is_repeated = matches!(claim.key, Key::Forward(..));
@@ -230,7 +234,7 @@ impl Ledger {
                     self.sides.remove(&claim.key);
                 }
             }
-            None => sides.expected.push(claim),
+            None => keep(&mut sides.expected, claim),
         }
     }
 
@@ -338,6 +342,15 @@ impl Ledger {
             _ => report.broken(finding),
         }
     }
+}
+
+/// Keeps a claim with others, of which there is mostly none: there are millions of these lists where
+/// a long log is begun with, and no room is wasted in them.
+fn keep(others: &mut Vec<Claim>, claim: Claim) {
+    if others.len() < FEW {
+        others.reserve_exact(1);
+    }
+    others.push(claim);
 }
 
 /// What was to be said most likely where a claim was found.

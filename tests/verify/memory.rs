@@ -32,6 +32,11 @@ const AGENTS: &str = people!(desk ada bob ledger);
 const POLICIES: &str = "[[policy]]\npattern = \"pay\"\nresult_window = \"2 d\"\n\
     decision_deadline = \"1 h\"\non_decision_timeout = \"REJECT\"\n";
 
+/// Bytes of inputs that are held at a time.
+const HELD: u64 = 64 << 20;
+/// Bytes that it may take for each round there ever was, where it begins.
+const BEGUN: u64 = 3_000;
+
 /// How long a verifier may take for what there is.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -150,6 +155,9 @@ fn what_a_verifier_holds_does_not_grow_with_the_log() {
     let least = told[0].bytes;
     let is_steady = |held: &Held| held.bytes <= least + least / 2;
     assert!(told.iter().all(is_steady), "{told:#?}");
+    // What all outputs say comes before the first input, of which there is a bounded part at a time.
+    let begun = least + HELD + rounds as u64 * BEGUN;
+    assert!(anew.peak <= begun, "{anew:#?}, but {begun} bytes at most");
     if asked.is_some() && std::env::var_os("UPDATE").is_some() {
         write_down(rounds, &told, &anew);
     }
