@@ -344,8 +344,8 @@ impl Ledger {
     }
 }
 
-/// Keeps a claim with others, of which there is mostly none: there are millions of these lists where
-/// a long log is begun with, and no room is wasted in them.
+/// Keeps a claim with others, of which there is mostly none: where a long log is begun with, there
+/// are millions of these lists, and no room is wasted in them.
 fn keep(others: &mut Vec<Claim>, claim: Claim) {
     if others.len() < FEW {
         others.reserve_exact(1);
