@@ -1,5 +1,6 @@
 //! What an engine takes for a response when nothing else is in its way: rounds of eight answers,
-//! ten thousand open at a time, stepped, closed and encoded. `cargo bench --bench engine`.
+//! ten thousand open at a time, stepped, closed and encoded. `cargo bench --bench engine`; `ROUNDS`,
+//! `PER` (answers a round) and `OPEN` (rounds open at a time) change one thing each.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run should stop")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
@@ -25,10 +26,17 @@ use rounds::{Numbers, Round};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: i64 = 40_000;
-const PER: u64 = 8;
+const PER: i64 = 8;
 /// Rounds are proposed one a millisecond and open for so long.
-const DEADLINE: i64 = 10_000;
+const OPEN: i64 = 10_000;
 const NOW: i64 = 1_790_000_000_000;
+
+/// What is played.
+struct Size {
+    rounds: i64,
+    per: u64,
+    open: i64,
+}
 
 /// A record before it is appended: by time, then as it was made.
 type Log = BTreeMap<(i64, u64), (Topic, String, Vec<u8>)>;
@@ -37,7 +45,13 @@ fn main() {
     let kinds = Kind::ALL.iter().zip(1..);
     let codec = Arc::new(Codec::confluent(kinds.map(|(kind, id)| (*kind, id))));
     let tables = tables(&codec);
-    let log = log(&codec);
+    let number = |name, usual| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let size = Size {
+        rounds: number("ROUNDS", ROUNDS),
+        per: number("PER", PER).unsigned_abs(),
+        open: number("OPEN", OPEN),
+    };
+    let log = log(&codec, &size);
     let config = Config {
         partition: 0,
         partitions: 1,
@@ -70,11 +84,11 @@ fn main() {
         }
     }
     let took = meter::cpu(std::process::id()) - began;
-    let responses = (ROUNDS.unsigned_abs() * PER) as f64;
+    let responses = (size.rounds.unsigned_abs() * size.per) as f64;
     println!(
         "engine: {:.2} CPU µs a response, {:.2} outputs of {:.0} bytes a round, {:.0} MB kept",
         took * 1e6 / responses,
-        f64::from(outputs) / ROUNDS as f64,
+        f64::from(outputs) / size.rounds as f64,
         bytes as f64 / f64::from(outputs),
         meter::resident(std::process::id()) - before,
     );
@@ -101,7 +115,7 @@ fn tables(codec: &Codec) -> Tables {
     tables
 }
 
-fn log(codec: &Codec) -> Log {
+fn log(codec: &Codec, size: &Size) -> Log {
     let mut log = Log::new();
     let mut dice = Numbers(42);
     let mut made = 0;
@@ -109,7 +123,7 @@ fn log(codec: &Codec) -> Log {
         made += 1;
         log.insert((time, made), (topic, key.to_owned(), value));
     };
-    for number in 0..ROUNDS {
+    for number in 0..size.rounds {
         let at = Timestamp(NOW + number);
         let round = Round {
             run: 7,
@@ -117,15 +131,15 @@ fn log(codec: &Codec) -> Log {
             at,
         };
         let id = round.id().to_string();
-        let proposal = round.proposal(id.clone(), Timestamp(at.0 + DEADLINE));
+        let proposal = round.proposal(id.clone(), Timestamp(at.0 + size.open));
         add(
             at.0,
             Topic::Proposals,
             &id,
             codec.encode(&proposal).unwrap(),
         );
-        for answer in 0..PER {
-            let delay = i64::try_from(1 + dice.below(DEADLINE.unsigned_abs() - 1)).unwrap();
+        for answer in 0..size.per {
+            let delay = i64::try_from(1 + dice.below(size.open.unsigned_abs() - 1)).unwrap();
             let value = codec.encode(&round.response(&id, answer)).unwrap();
             add(at.0 + delay, Topic::Responses, &id, value);
         }

@@ -3,8 +3,8 @@
 use quorate_core::ids::{AgentId, Digest, Offset, ProposalId, Timestamp};
 use quorate_core::package::{self, Escalated};
 use quorate_core::records::{
-    Closed, Coordinates, DecisionPackage, DecisionPart, Opening, Outcome, PackageContent, Round,
-    RoundState, Status,
+    Closed, Coordinates, DecisionPackage, DecisionPart, Opening, Outcome, PackageContent, Proposal,
+    Round, RoundState, Status,
 };
 use quorate_core::round::{OpenRound, due};
 
@@ -24,9 +24,10 @@ impl Partition {
         closed_early: bool,
         out: &mut Vec<Output>,
     ) -> Result<(), Halt> {
-        let Some(Live { round, panel, .. }) = self.rounds.take_live(&id) else {
+        let Some(live) = self.rounds.take_live(&id) else {
             return Ok(());
         };
+        let Live { round, panel, .. } = *live;
         let decision = round.resolve();
         let decision_digest = wire::digest_of(&decision)?;
         let opening = &round.opening;
@@ -46,7 +47,10 @@ impl Partition {
         let escalated = decision.status == Status::Escalated;
         let package = if escalated {
             let qualified = self.rounds.panels.qualified(tables, panel);
-            let content = content(&round, &decision, decision_digest, &qualified)?;
+            let proposal = self
+                .codec
+                .decode_part::<Proposal, Proposal>(&round.opening.proposal.0)?;
+            let content = content(&round, &proposal, &decision, decision_digest, &qualified)?;
             let digest = wire::digest_of(&content)?;
             Some((content, digest))
         } else {
@@ -128,13 +132,14 @@ fn as_closed(proposal_id: ProposalId, opening: Opening, closed: Closed) -> Round
 /// What a human is asked about a round; `qualified` are those who might have spoken.
 fn content(
     round: &OpenRound,
+    proposal: &Proposal,
     decision: &DecisionPart,
     decision_digest: Digest,
     qualified: &[AgentId],
 ) -> Result<PackageContent, Halt> {
     let escalated = Escalated {
         proposal_bytes: wire::unframed(&round.opening.proposal.0)?,
-        proposal: &round.proposal,
+        proposal,
         decision,
         decision_digest,
     };

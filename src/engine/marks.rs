@@ -2,8 +2,9 @@
 //!
 //! A restart reads from the first of them: what lies below needs no more than to be known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use foldhash::HashMap;
 use quorate_core::ids::{Offset, ProposalId};
 
 use super::refresh::Behind;
@@ -12,7 +13,7 @@ use super::refresh::Behind;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Marks {
     next: Offset,
-    of: BTreeMap<ProposalId, Offset>,
+    of: HashMap<ProposalId, Offset>,
     order: BTreeSet<(Offset, ProposalId)>,
 }
 

@@ -25,6 +25,7 @@ mod restore;
 mod results;
 mod rounds;
 mod saved;
+mod subjects;
 mod tables;
 mod waiting;
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use quorate_core::electorate::Standing;
 use quorate_core::ids::{AgentId, Offset};
 use quorate_core::records::{Agent, AgentStatus, Pins, Policy};
@@ -31,7 +32,7 @@ struct Panel {
     /// How many open rounds it is for.
     rounds: usize,
     /// Where an agent is among those known.
-    places: BTreeMap<AgentId, usize>,
+    places: HashMap<AgentId, usize>,
     known: Vec<Known>,
     /// The qualified and active agents, once somebody asked.
     qualified: Option<Arc<[AgentId]>>,
@@ -62,7 +63,7 @@ impl Panels {
             domain: domain.to_owned(),
             policy: Arc::clone(policy),
             rounds: 1,
-            places: BTreeMap::new(),
+            places: HashMap::default(),
             known: Vec::new(),
             qualified: None,
         };

@@ -159,11 +159,11 @@ impl Partition {
             .unwrap_or_else(|| {
                 Arc::new(tables.standing(&agent, &proposal.domain, &policy, self.pins))
             });
-        let mut round = OpenRound::open(id, opening, proposal, confidence, policy, standing);
+        let mut round = OpenRound::open(id, opening, &proposal, confidence, policy, standing);
         if round.policy.early_close {
             round.await_agents(panels.active(tables, panel));
         }
-        let mut live = Live::new(round, panel);
+        let mut live = Live::new(round, panel, &proposal.action.subject);
         let gap = self.lost.filter(|lost| lost.mark(&mut live.round));
         live.first = gap.map(|lost| lost.place());
         let state = RoundState::Open;

@@ -65,8 +65,9 @@ impl Partition {
         let standing = panels.standing(tables, panel, proposer.as_str());
         let standing = standing.ok_or_else(|| missing(&proposer))?;
         let mut live = Live::new(
-            OpenRound::open(id, opening, proposal, confidence, policy, standing),
+            OpenRound::open(id, opening, &proposal, confidence, policy, standing),
             panel,
+            &proposal.action.subject,
         );
         let round = &mut live.round;
         if round.policy.early_close {

@@ -1,9 +1,10 @@
 //! A partition's rounds, and when each next needs attention.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{AgentId, Millis, Offset, ProposalId, Timestamp};
 use quorate_core::records::{Closed, Opening, Policy, Round, RoundState};
@@ -14,7 +15,8 @@ use super::marks::Marks;
 use super::panels::Panels;
 use super::past::Past;
 use super::refresh::Behind;
-use crate::store::Packed;
+use super::subjects::Subjects;
+use crate::store::{Packed, Packer};
 
 /// Other rounds on the same subject that a package lists.
 const RELATED_MAX: usize = 16;
@@ -25,7 +27,7 @@ const AT_ONCE: usize = 1_024;
 /// Every round the partition knows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rounds {
-    slots: BTreeMap<ProposalId, Slot>,
+    slots: HashMap<ProposalId, Slot>,
     deadlines: BTreeSet<(Timestamp, ProposalId)>,
     /// Open rounds by the stream time they were opened at.
     opened: BTreeSet<(Timestamp, ProposalId)>,
@@ -40,12 +42,13 @@ pub(super) struct Rounds {
     pub(super) past: Past,
     /// Rounds whose deadlines `acp.proposals` has not passed, whether they are still open or not.
     running: BTreeSet<(Timestamp, ProposalId, AgentId)>,
-    running_of: BTreeMap<AgentId, i32>,
+    running_of: HashMap<AgentId, i32>,
     /// Results that wait for the last outcomes of their rounds.
     pub(super) parked: BTreeSet<(Offset, Timestamp, ProposalId)>,
     /// Open and escalated rounds.
-    by_subject: BTreeSet<(String, ProposalId)>,
+    by_subject: Subjects,
     pub(super) marks: Marks,
+    packer: Packer,
 }
 
 /// The rounds open in a partition.
@@ -95,16 +98,19 @@ pub(super) struct Live {
     pub(super) first: Option<(Offset, Timestamp)>,
     /// Records of `acp.responses` below it are in the round's snapshot.
     pub(super) upto: Offset,
+    /// What its action is done to.
+    subject: Arc<str>,
     /// How many of its ballots are counted among all.
     counted: usize,
 }
 
 impl Live {
     /// A round nobody has answered to.
-    pub(super) const fn new(round: OpenRound, panel: usize) -> Self {
+    pub(super) fn new(round: OpenRound, panel: usize, subject: &str) -> Self {
         Self {
             round,
             panel,
+            subject: subject.into(),
             first: None,
             upto: Offset(0),
             counted: 0,
@@ -118,6 +124,7 @@ impl PartialEq for Live {
         self.round == other.round
             && self.first == other.first
             && self.upto == other.upto
+            && self.subject == other.subject
             && self.counted == other.counted
     }
 }
@@ -268,8 +275,7 @@ impl Rounds {
         }
         let (deadline, proposer) = (opening.deadline, opening.proposer.clone());
         self.count(deadline, id, proposer);
-        let subject = live.round.proposal.action.subject.clone();
-        self.by_subject.insert((subject, id));
+        self.by_subject.add(&live.subject, id);
         self.marks.keep(id);
         live.counted = live.round.admitted();
         self.admitted += live.counted;
@@ -277,7 +283,7 @@ impl Rounds {
     }
 
     /// Takes an open round out, to be closed; it leaves its panel when that is done.
-    pub(super) fn take_live(&mut self, id: &ProposalId) -> Option<Live> {
+    pub(super) fn take_live(&mut self, id: &ProposalId) -> Option<Box<Live>> {
         if !matches!(self.slots.get(id)?, Slot::Open(_)) {
             return None;
         }
@@ -290,12 +296,11 @@ impl Rounds {
         if let Some((offset, time)) = live.first {
             self.heard.remove(&(offset, time, *id));
         }
-        let subject = live.round.proposal.action.subject.clone();
-        self.by_subject.remove(&(subject, *id));
+        self.by_subject.remove(&live.subject, id);
         self.marks.drop(id);
         self.unwieldy.remove(id);
         self.admitted = self.admitted.saturating_sub(live.counted);
-        Some(*live)
+        Some(live)
     }
 
     /// Takes a round that has ended out, to be changed and put back by [`Rounds::end`].
@@ -311,7 +316,7 @@ impl Rounds {
         for kept in &ended.parked {
             self.parked.remove(&(kept.offset, kept.time, *id));
         }
-        self.by_subject.remove(&(ended.subject().to_owned(), *id));
+        self.by_subject.remove(ended.subject(), id);
         Some(ended)
     }
 
@@ -328,9 +333,9 @@ impl Rounds {
         for kept in &ended.parked {
             self.parked.insert((kept.offset, kept.time, id));
         }
-        self.by_subject.insert((ended.subject().to_owned(), id));
+        self.by_subject.add(&ended.subject().into(), id);
         let waiting = Waiting {
-            packed: Packed::of(&ended.round),
+            packed: self.packer.pack(&ended.round),
             policy: Arc::clone(&ended.policy),
             due,
             parked: ended.parked.clone(),
@@ -340,10 +345,7 @@ impl Rounds {
 
     /// Other open or escalated rounds on a subject, by id.
     pub(super) fn related(&self, subject: &str, but: &ProposalId) -> Vec<ProposalId> {
-        let first = (subject.to_owned(), ProposalId::from_bytes([0; 16]));
-        let of_subject = self.by_subject.range(first..);
-        let of_subject = of_subject.take_while(|(other, _)| other == subject);
-        let others = of_subject.map(|(_, id)| *id).filter(|id| id != but);
+        let others = self.by_subject.of(subject).filter(|id| id != but);
         others.take(RELATED_MAX).collect()
     }
 
@@ -367,14 +369,11 @@ impl Rounds {
             let Some((_, _, proposer)) = self.running.pop_first() else {
                 break;
             };
-            let left = self
-                .running_of
-                .get(&proposer)
-                .map_or(0, |running| running - 1);
-            if left > 0 {
-                self.running_of.insert(proposer, left);
-            } else {
-                self.running_of.remove(&proposer);
+            if let Some(running) = self.running_of.get_mut(&proposer) {
+                *running -= 1;
+                if *running <= 0 {
+                    self.running_of.remove(&proposer);
+                }
             }
         }
     }

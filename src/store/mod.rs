@@ -13,7 +13,7 @@ use quorate_core::ids::ProposalId;
 use quorate_core::records::Round;
 
 pub use memory::Memory;
-pub use packed::Packed;
+pub use packed::{Packed, Packer};
 
 /// Closed rounds by id, each as its last record has it.
 pub trait Store: fmt::Debug + Send {

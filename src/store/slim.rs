@@ -1,8 +1,9 @@
 //! A closed round in few bytes: what many rounds have in common is named once, and what a record
 //! says twice is kept once.
 
-use std::collections::BTreeMap;
+use std::hash::Hash;
 
+use foldhash::HashMap;
 use quorate_core::ids::{AgentId, Digest, Millis, Offset, ProposalId, Timestamp};
 use quorate_core::millionths::Millionths;
 use quorate_core::records::{
@@ -23,19 +24,19 @@ pub(super) struct Names {
 #[derive(Clone, Debug)]
 struct Pool<T> {
     values: Vec<T>,
-    numbers: BTreeMap<T, u32>,
+    numbers: HashMap<T, u32>,
 }
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
         Self {
             values: Vec::new(),
-            numbers: BTreeMap::new(),
+            numbers: HashMap::default(),
         }
     }
 }
 
-impl<T: Ord + Clone> Pool<T> {
+impl<T: Eq + Hash + Clone> Pool<T> {
     fn number(&mut self, value: &T) -> Option<u32> {
         if let Some(number) = self.numbers.get(value) {
             return Some(*number);

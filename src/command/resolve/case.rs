@@ -105,7 +105,7 @@ impl Case {
         let standing = |agent: &Agent, domain: &str, policy: &Policy| -> Standing {
             standing(agent, domain, policy, score(agent).as_ref(), None)
         };
-        let mut round = self.open(&policy, find, standing)?;
+        let (mut round, domain) = self.open(&policy, find, standing)?;
         let id = round.proposal_id.to_string();
         let mut refused = Vec::new();
         for (at, entry) in (1_i64..).zip(&self.responses) {
@@ -113,10 +113,8 @@ impl Case {
             let response: Response<'_> = read(&text, "response")?;
             let stream_time = round.opening.proposal_time.plus(Millis(at));
             let agent = find(&response.agent_id);
-            let standing = agent.map(|agent| {
-                let domain = &round.proposal.domain;
-                (agent, Arc::new(standing(agent, domain, &round.policy)))
-            });
+            let standing =
+                agent.map(|agent| (agent, Arc::new(standing(agent, &domain, &round.policy))));
             let speaker = standing
                 .as_ref()
                 .map(|(agent, standing)| Speaker { agent, standing });
@@ -155,7 +153,7 @@ impl Case {
         policy: &Policy,
         find: impl Fn(&str) -> Option<&'a Agent>,
         standing: impl Fn(&Agent, &str, &Policy) -> Standing,
-    ) -> Result<OpenRound, CaseError> {
+    ) -> Result<(OpenRound, String), CaseError> {
         let mut entry = self.proposal.clone();
         entry
             .entry("proposal_id")
@@ -191,14 +189,15 @@ impl Case {
         };
         let standing = Arc::new(standing(agent, &proposal.domain, policy));
         let policy = Arc::new(policy.clone());
-        Ok(OpenRound::open(
+        let round = OpenRound::open(
             proposal_id,
             opening,
-            proposal,
+            &proposal,
             confidence,
             policy,
             standing,
-        ))
+        );
+        Ok((round, proposal.domain))
     }
 
     fn response(

@@ -12,6 +12,7 @@
 
 mod escalation;
 mod open;
+mod seats;
 mod settlement;
 mod snapshot;
 
@@ -19,7 +20,7 @@ pub use escalation::{
     Asked, Barred, Decided, TIERS_MAX, TimedOut, decide, due, may_decide, second_part, time_out,
 };
 pub use open::{
-    Heard, OpenRound, Said, Speaker, check_grace, check_proposer, check_speaker, check_time, late,
+    Heard, OpenRound, Speaker, check_grace, check_proposer, check_speaker, check_time, late,
     lessons,
 };
 pub use settlement::{Reported, must_wait, reporter_allowed, settle};

@@ -1,13 +1,12 @@
 //! A round while responses are taken.
 
 use alloc::boxed::Box;
-use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 
+use super::seats::{Place, Said, Seat, Seats};
 use super::{OBSERVERS_MAX, ORPHAN_GRACE, QUALIFIED_MAX, SUPERSEDED_MAX};
 use crate::early;
 use crate::electorate::Standing;
@@ -27,15 +26,13 @@ use crate::resolve::{Case, Voice, resolve};
 pub struct OpenRound {
     /// The round.
     pub proposal_id: ProposalId,
-    /// The choices made when it was opened.
+    /// The choices made when it was opened; the proposal is in them, as it lay.
     pub opening: Opening,
-    /// The proposal, decoded.
-    pub proposal: Proposal,
     /// The governing policy at the pins.
     pub policy: Arc<Policy>,
     proposer_principal: Arc<str>,
     stakes: Stakes,
-    pub(super) seats: BTreeMap<AgentId, Seat>,
+    pub(super) seats: Seats,
     /// How many responses were admitted.
     pub(super) admitted: usize,
     /// Admitted responses that no seat lists any more.
@@ -46,26 +43,6 @@ pub struct OpenRound {
     pub(super) input_lost: bool,
 }
 
-/// One agent's place in a round: what it said last (or first), and what that replaced.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Seat {
-    pub(super) standing: Arc<Standing>,
-    pub(super) said: Said,
-    /// Whether this is still the proposal itself, as its proposer's ballot.
-    pub(super) is_proposal: bool,
-    /// What it said besides; most say nothing.
-    pub(super) besides: Option<Box<Besides>>,
-}
-
-/// Responses that are not their agent's ballot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Besides {
-    /// The first so many, as they were replaced or came too late.
-    pub(super) superseded: Vec<Digest>,
-    /// How many more there were.
-    pub(super) further: i32,
-}
-
 /// An agent that answers, as of the round's pins.
 #[derive(Clone, Copy, Debug)]
 pub struct Speaker<'a> {
@@ -73,21 +50,6 @@ pub struct Speaker<'a> {
     pub agent: &'a Agent,
     /// What it brings to the round's domain under its policy.
     pub standing: &'a Arc<Standing>,
-}
-
-/// What an agent said, owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// SHA-256 of the response's value bytes after the framing header.
-    pub digest: Digest,
-    /// Endorse, challenge or abstain.
-    pub verdict: Verdict,
-    /// How sure.
-    pub confidence: Millionths,
-    /// Why.
-    pub reasoning: String,
-    /// What it rests on.
-    pub evidence: Vec<String>,
 }
 
 /// What became of an admitted response.
@@ -187,7 +149,7 @@ impl OpenRound {
     pub fn open(
         proposal_id: ProposalId,
         opening: Opening,
-        proposal: Proposal,
+        proposal: &Proposal,
         confidence: Millionths,
         policy: Arc<Policy>,
         proposer: Arc<Standing>,
@@ -196,22 +158,25 @@ impl OpenRound {
             digest: opening.proposal_digest,
             verdict: Verdict::Endorse,
             confidence,
-            reasoning: proposal.rationale.clone(),
-            evidence: Vec::new(),
+            reasoning: Box::default(),
+            evidence: Box::default(),
         };
         let stakes = policy.stakes_that_count(&proposal.action, proposal.stakes);
         let proposer_principal = proposer.principal.clone();
+        let mut seats = Seats::default();
+        let place = seats.place(opening.proposer.as_str());
         let seat = Seat {
+            agent_id: opening.proposer.clone(),
             standing: proposer,
             said,
             is_proposal: true,
             besides: None,
         };
+        seats.put(place, seat);
         Self {
             proposal_id,
-            seats: BTreeMap::from([(opening.proposer.clone(), seat)]),
+            seats,
             opening,
-            proposal,
             policy,
             proposer_principal,
             stakes,
@@ -253,35 +218,36 @@ impl OpenRound {
         {
             return Err(Reject::DigestMismatch);
         }
-        if self.has_admitted(&agent.agent_id, digest) {
+        let place = self.seats.place(agent.agent_id.as_str());
+        if self.has_admitted(place, digest) {
             return Ok(Heard::Copy);
         }
-        self.has_room(&agent.agent_id, standing)?;
+        self.has_room(place, &agent.agent_id, standing)?;
         let said = Said {
             digest,
             verdict: response.verdict,
             confidence,
-            reasoning: response.reasoning.to_string(),
-            evidence: response.evidence.clone(),
+            reasoning: (*response.reasoning).into(),
+            evidence: response.evidence.as_slice().into(),
         };
-        self.take(agent.agent_id.clone(), Arc::clone(standing), said);
+        self.take(place, &agent.agent_id, standing, said);
         Ok(Heard::Said)
     }
 
     /// Whether these very bytes were admitted before: an agent's name is among them, so that only
     /// its own seat can list them.
-    fn has_admitted(&self, agent: &AgentId, digest: Digest) -> bool {
+    fn has_admitted(&self, place: Place, digest: Digest) -> bool {
         let lists = |seat: &Seat| seat.said.digest == digest || seat.superseded().contains(&digest);
-        self.seats.get(agent).is_some_and(lists) || self.unlisted.contains(&digest)
+        self.seats.at(place).is_some_and(lists) || self.unlisted.contains(&digest)
     }
 
     /// Whether another agent's ballot fits; one that has a seat by a response always does.
-    fn has_room(&self, agent: &AgentId, standing: &Standing) -> Result<(), Reject> {
+    fn has_room(&self, place: Place, agent: &AgentId, standing: &Standing) -> Result<(), Reject> {
         // Most rounds never come near a limit, and need not be searched to know it.
         if self.seats.len() < QUALIFIED_MAX.min(OBSERVERS_MAX) {
             return Ok(());
         }
-        if self.seats.get(agent).is_some_and(|seat| !seat.is_proposal) {
+        if self.seats.at(place).is_some_and(|seat| !seat.is_proposal) {
             return Ok(());
         }
         let counts = |id: &AgentId, standing: &Standing| {
@@ -293,9 +259,9 @@ impl OpenRound {
         } else {
             OBSERVERS_MAX
         };
-        let responded = self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
+        let responded = self.seats.iter().filter(|seat| !seat.is_proposal);
         let taken = responded
-            .filter(|(id, seat)| counts(id, &seat.standing) == qualified)
+            .filter(|seat| counts(&seat.agent_id, &seat.standing) == qualified)
             .count();
         if taken < limit {
             Ok(())
@@ -304,20 +270,21 @@ impl OpenRound {
         }
     }
 
-    fn take(&mut self, agent: AgentId, standing: Arc<Standing>, said: Said) {
+    fn take(&mut self, place: Place, agent: &AgentId, standing: &Arc<Standing>, said: Said) {
         self.admitted += 1;
-        self.unheard.remove(&agent);
-        let seat = match self.seats.entry(agent) {
-            Entry::Occupied(seat) => seat.into_mut(),
-            Entry::Vacant(place) => {
-                place.insert(Seat {
-                    standing,
+        self.unheard.remove(agent);
+        let Some(seat) = self.seats.at_mut(place) else {
+            self.seats.put(
+                place,
+                Seat {
+                    agent_id: agent.clone(),
+                    standing: Arc::clone(standing),
                     said,
                     is_proposal: false,
                     besides: None,
-                });
-                return;
-            }
+                },
+            );
+            return;
         };
         if seat.is_proposal {
             seat.is_proposal = false;
@@ -380,15 +347,15 @@ impl OpenRound {
     /// Everybody's ballots as they stand.
     #[must_use]
     pub fn voices(&self) -> Vec<Voice> {
-        let voice = |(agent, seat): (&AgentId, &Seat)| Voice {
-            agent_id: agent.clone(),
+        let voice = |seat: &Seat| Voice {
+            agent_id: seat.agent_id.clone(),
             response_digest: seat.said.digest,
             verdict: seat.said.verdict,
             confidence: seat.said.confidence,
             standing: seat.standing.clone(),
-            suspended: self.suspended.contains(agent),
+            suspended: self.suspended.contains(&seat.agent_id),
         };
-        self.seats.iter().map(voice).collect()
+        self.seats.by_agent().into_iter().map(voice).collect()
     }
 
     /// The round as it is resolved with these voices.
@@ -409,20 +376,25 @@ impl OpenRound {
     /// The responses that are not their agents' ballots, sorted by agent.
     #[must_use]
     pub fn superseded(&self) -> Vec<Superseded> {
-        let listed = |(agent, seat): (&AgentId, &Seat)| {
+        let listed = |seat: &Seat| {
             let besides = seat.besides.as_deref()?;
             Some(Superseded {
-                agent_id: agent.clone(),
+                agent_id: seat.agent_id.clone(),
                 response_digests: besides.superseded.clone(),
                 further: besides.further,
             })
         };
-        self.seats.iter().filter_map(listed).collect()
+        self.seats
+            .by_agent()
+            .into_iter()
+            .filter_map(listed)
+            .collect()
     }
 
-    /// What was said, for the decision package.
+    /// What was said in responses, for the decision package.
     pub fn words(&self) -> impl Iterator<Item = Words<'_>> {
-        self.seats.values().map(|seat| Words {
+        let spoken = self.seats.iter().filter(|seat| !seat.is_proposal);
+        spoken.map(|seat| Words {
             response_digest: seat.said.digest,
             reasoning: &seat.said.reasoning,
             evidence: &seat.said.evidence,
@@ -432,14 +404,14 @@ impl OpenRound {
     /// Whether an agent has spoken.
     #[must_use]
     pub fn has_heard(&self, agent: &str) -> bool {
-        self.seats.contains_key(agent)
+        self.seats.get(agent).is_some()
     }
 
     /// What the counted endorsements and challenges of a decision will teach, sorted by agent.
     #[must_use]
     pub fn lessons(&self, decision: &DecisionPart) -> Vec<Lesson> {
         lessons(decision, |agent| {
-            self.seats.get(agent).map(|seat| &*seat.standing)
+            self.seats.get(agent.as_str()).map(|seat| &*seat.standing)
         })
     }
 }
@@ -466,13 +438,4 @@ pub fn lessons<'a>(
         })
     };
     taught.filter_map(lesson).collect()
-}
-
-impl Seat {
-    /// The listed responses that are not the ballot.
-    pub(super) fn superseded(&self) -> &[Digest] {
-        self.besides
-            .as_deref()
-            .map_or(&[], |besides| &besides.superseded)
-    }
 }

@@ -5,7 +5,8 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::open::{Besides, OpenRound, Said, Seat};
+use super::open::OpenRound;
+use super::seats::{Besides, Said, Seat};
 use crate::electorate::Standing;
 use crate::ids::{AgentId, Offset};
 use crate::records::{Snapshot, Stated};
@@ -14,10 +15,11 @@ impl OpenRound {
     /// What was said by the responses before an offset; all of them must have been heard.
     #[must_use]
     pub fn snapshot(&self, upto: Offset) -> Snapshot {
-        let spoken = self.seats.iter().filter(|(_, seat)| !seat.is_proposal);
+        let by_agent = self.seats.by_agent();
+        let spoken = by_agent.into_iter().filter(|seat| !seat.is_proposal);
         Snapshot {
             upto,
-            ballots: spoken.map(|(id, seat)| seat.stated(id)).collect(),
+            ballots: spoken.map(Seat::stated).collect(),
             unlisted: self.unlisted.iter().copied().collect(),
             suspended: self.suspended.iter().cloned().collect(),
             pattern_suspended: self.pattern_suspended,
@@ -44,19 +46,21 @@ impl OpenRound {
                 superseded: stated.superseded,
                 further: stated.further,
             };
+            let place = self.seats.place(stated.agent_id.as_str());
             let seat = Seat {
+                agent_id: stated.agent_id,
                 standing,
                 said: Said {
                     digest: stated.response_digest,
                     verdict: stated.verdict,
                     confidence: stated.confidence,
-                    reasoning: stated.reasoning,
-                    evidence: stated.evidence,
+                    reasoning: stated.reasoning.into(),
+                    evidence: stated.evidence.into(),
                 },
                 is_proposal: false,
                 besides: (besides != Besides::default()).then(|| Box::new(besides)),
             };
-            self.seats.insert(stated.agent_id, seat);
+            self.seats.put(place, seat);
         }
         self.admitted += snapshot.unlisted.len();
         self.unlisted.extend(snapshot.unlisted);
@@ -74,14 +78,14 @@ impl OpenRound {
 }
 
 impl Seat {
-    fn stated(&self, agent_id: &AgentId) -> Stated {
+    fn stated(&self) -> Stated {
         Stated {
-            agent_id: agent_id.clone(),
+            agent_id: self.agent_id.clone(),
             response_digest: self.said.digest,
             verdict: self.said.verdict,
             confidence: self.said.confidence,
-            reasoning: self.said.reasoning.clone(),
-            evidence: self.said.evidence.clone(),
+            reasoning: (*self.said.reasoning).into(),
+            evidence: self.said.evidence.to_vec(),
             superseded: self.superseded().to_vec(),
             further: self.besides.as_deref().map_or(0, |besides| besides.further),
         }
