@@ -7,6 +7,7 @@
 #[expect(dead_code, reason = "the bench on a broker measures more")]
 #[path = "kafka/meter.rs"]
 mod meter;
+#[expect(dead_code, reason = "the bench on a broker says more")]
 #[path = "kafka/rounds.rs"]
 mod rounds;
 

@@ -6,7 +6,9 @@
 # after the first; DIR/server.properties says what they need, DIR/users who there is, a line each as
 # `kafka-storage format --add-scram` takes it.
 # KAFKA_AGAIN=1 starts it where it ran in DIR before, on the same ports and with the same data; DIR/pid
-# has its process id. KAFKA_FORGETS_AFTER=MS is how long a broker that was killed counts as there.
+# has its process id. KAFKA_FORGETS_AFTER=MS is how long a broker that was killed counts as there,
+# KAFKA_GATHERS=MS how long a group that begins waits for others to join (3000 where nothing is said;
+# here 0, for tests begin many).
 # Prints `HOST:PORT` once it takes connections, then runs until its standard input ends, so that it
 # cannot outlive whoever started it. Jars are kept in $QUORATE_CACHE (default: .cache).
 set -euo pipefail
@@ -50,7 +52,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=5
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms=${KAFKA_GATHERS:-0}
 group.min.session.timeout.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 auto.create.topics.enable=false

@@ -90,7 +90,10 @@ impl Load {
     pub(crate) fn respond(&self, round: &Round, number: u64, verdict: Option<Verdict>) {
         let id = round.id().to_string();
         let mut response = round.response(&id, number);
-        response.verdict = verdict.unwrap_or(response.verdict);
+        if let Some(verdict) = verdict {
+            response.verdict = verdict;
+            response.agent_id = round.stranger().into();
+        }
         let value = self.codec.encode(&response).unwrap();
         self.send(1, &id, &value);
     }

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use quorate_core::records::Verdict;
+use quorate_core::topic::Topic;
 
 use super::house::House;
 use super::load::{Load, Plan};
@@ -48,6 +49,11 @@ pub(crate) fn ours(parts: &Parts, sizes: &Sizes) -> Run {
     load.follow(open, |_, _| {});
     let ends = progress.ends();
     let before = progress.wait("before the kill", |now| reached(now, &ends));
+    let asked: i64 = Progress::on(&house, Topic::Escalations)
+        .ends()
+        .values()
+        .sum();
+    assert_eq!(asked, 0, "rounds that have closed were to be approved");
     let peak = meter::peak(processor.id());
     drop(processor);
     let killed = Instant::now();

@@ -14,11 +14,12 @@ const WORDS: &str = "the evidence supports this claim but risk of rollback laten
     metric stable";
 
 /// The policy of every round. The margin is the peer's, said of endorsements and challenges alone,
-/// so that as many rounds escalate.
+/// so that as many rounds escalate, and as there one endorsement may be enough.
 pub(crate) fn policies() -> String {
     let margin = std::env::var("MARGIN").unwrap_or_else(|_| "0.235".to_owned());
     format!(
-        "[[policy]]\npattern = \"bench\"\nquorum_margin = {margin}\nproposer_counts = false\n\
+        "[[policy]]\npattern = \"bench\"\nquorum_margin = {margin}\nmin_weight = 0\n\
+         min_confidence = 0\nproposer_counts = false\n\
          deadline_min = \"1 ms\"\nmax_open_per_proposer = 1000000000\n"
     )
 }
@@ -157,6 +158,11 @@ impl Round {
             supersedes: None,
             labels: Vec::new(),
         }
+    }
+
+    /// An agent of another owner than the proposer's.
+    pub(crate) fn stranger(&self) -> String {
+        format!("agent-{:02}", (self.numbers(0).below(AGENTS) + 1) % AGENTS)
     }
 
     /// One of the answers.
