@@ -5,9 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 log=$(mktemp "${TMPDIR:-/tmp}/quorate-test.XXXXXX")
-trap 'rm -f "$log"' EXIT
-
-! cargo test --locked --no-fail-fast 2>&1 | tee "$log" || exit 0
+# Into a file, and no pipe: Node sets pipes that it inherits to non-blocking, and what a failed test
+# printed would be cut off where the pipe is full, its reason with it. In a group of its own, so that
+# it can be ended.
+set -m
+cargo test --locked --no-fail-fast > "$log" 2>&1 &
+tests=$!
+set +m
+trap 'kill -- "-$tests" 2> /dev/null || true; rm -f "$log"' EXIT
+tail -n +1 -f --pid="$tests" "$log"
+wait "$tests" && exit 0
 names=$("${PYTHON:-python3}" scripts/again.py "$log") || exit 1
 echo "== ran out of patience beside other tests, and must pass alone:"
 # shellcheck disable=SC2001

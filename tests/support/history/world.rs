@@ -401,6 +401,7 @@ impl World {
     fn cover_the_rest(&mut self, codec: &Codec) -> Change {
         let mut policy = self.policies["pay"].clone();
         policy.pattern = "*".to_owned();
+        policy.mode = Mode::Live;
         policy.trust_domain = "rest".to_owned();
         self.enact(codec, policy)
     }
