@@ -82,9 +82,11 @@ impl Ledger {
         if let Some(last) = last {
             expected.drain(..=last);
         }
-        // One that was found with another that says the same may be expected only later.
-        if there.is_some() {
-            *met = there.into_iter().collect();
+        // One that was found with another that says the same may be expected only later, and with
+        // one that was found and says something else.
+        if let Some(there) = there {
+            met.retain(|claim| !claim.may_recur);
+            met.push(there);
         }
         let is_there = |other: &Claim| met.iter().any(|claim| claim.meets(other));
         if let Some(last) = expected.iter().rposition(is_there) {
@@ -269,6 +271,20 @@ mod tests {
         assert_eq!(read(&mut ledger, &all[2..], &all), (1, 0));
         assert!(ledger.rounds.is_empty());
         assert_eq!(read(&mut ledger, &all[..1], &all), (1, 1));
+    }
+
+    #[test]
+    fn one_that_comes_back_to_what_it_said_is_there_when_it_is_expected_after_another() {
+        let [closed, settled] = ["closed", "settled"].map(|says| record(says, false));
+        let mut ledger = Ledger::default();
+        let found = [closed.clone(), settled.clone(), closed.clone()];
+        assert_eq!(
+            read_on(&mut ledger, &found, &found[..1], false),
+            (2, 0),
+            "the first and the last say the same"
+        );
+        assert_eq!(read(&mut ledger, &[], &found[1..]), (1, 0));
+        assert!(ledger.rounds.is_empty());
     }
 
     #[test]
