@@ -14,7 +14,7 @@ const WORDS: &str = "the evidence supports this claim but risk of rollback laten
     metric stable";
 
 /// The policy of every round. The margin is the peer's, said of endorsements and challenges alone,
-/// so that as many rounds escalate, and as there one endorsement may be enough.
+/// so that as many rounds escalate; no weight is asked for, so that one endorsement may be enough.
 pub(crate) fn policies() -> String {
     let margin = std::env::var("MARGIN").unwrap_or_else(|_| "0.235".to_owned());
     format!(

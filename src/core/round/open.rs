@@ -384,11 +384,10 @@ impl OpenRound {
                 further: besides.further,
             })
         };
-        self.seats
-            .by_agent()
-            .into_iter()
-            .filter_map(listed)
-            .collect()
+        // Mostly none: only those are sorted.
+        let mut superseded: Vec<Superseded> = self.seats.iter().filter_map(listed).collect();
+        superseded.sort_unstable_by(|one, other| one.agent_id.cmp(&other.agent_id));
+        superseded
     }
 
     /// What was said in responses, for the decision package.

@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn agents_of_one_tag_have_seats_of_their_own() {
-        // Two of the shortest texts that FNV-1a makes one of.
+        // Two texts that FNV-1a makes one of.
         let (one, other) = ("costarring", "liquid");
         assert_eq!(tag(one), tag(other));
         for agents in [[one, other], [other, one]] {
