@@ -155,13 +155,13 @@ impl Partition {
         let panels = &mut self.rounds.panels;
         let panel = panels.join(self.pins, &proposal.domain, &policy);
         let standing = panels
-            .standing(tables, panel, agent.agent_id.as_str())
+            .standing(tables, panel, self.pins.trust, agent.agent_id.as_str())
             .unwrap_or_else(|| {
                 Arc::new(tables.standing(&agent, &proposal.domain, &policy, self.pins))
             });
         let mut round = OpenRound::open(id, opening, &proposal, confidence, policy, standing);
         if round.policy.early_close {
-            round.await_agents(panels.active(tables, panel));
+            round.await_agents(panels.active(tables, panel, self.pins.trust));
         }
         let mut live = Live::new(round, panel, &proposal.action.subject);
         let gap = self.lost.filter(|lost| lost.mark(&mut live.round));

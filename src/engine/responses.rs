@@ -65,7 +65,8 @@ impl Partition {
         };
         let place = (record.offset, at);
         let heard = self.rounds.change(&id, place, |live, panels| {
-            let speaker = panels.speaker(tables, live.panel, &response.agent_id);
+            let trust = live.round.opening.pins.trust;
+            let speaker = panels.speaker(tables, live.panel, trust, &response.agent_id);
             let heard = live.round.hear(&response, digest, at, speaker);
             let said = heard == Ok(Heard::Said);
             let settled = said && live.round.is_settled_early();

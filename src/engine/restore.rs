@@ -62,7 +62,7 @@ impl Partition {
         let confidence = Millionths::admit(proposal.confidence).map_err(|_| missing(&proposer))?;
         let panels = &mut self.rounds.panels;
         let panel = panels.join(pins, &proposal.domain, &policy);
-        let standing = panels.standing(tables, panel, proposer.as_str());
+        let standing = panels.standing(tables, panel, pins.trust, proposer.as_str());
         let standing = standing.ok_or_else(|| missing(&proposer))?;
         let mut live = Live::new(
             OpenRound::open(id, opening, &proposal, confidence, policy, standing),
@@ -71,12 +71,12 @@ impl Partition {
         );
         let round = &mut live.round;
         if round.policy.early_close {
-            round.await_agents(panels.active(tables, panel));
+            round.await_agents(panels.active(tables, panel, pins.trust));
         }
         if let Some(snapshot) = snapshot {
             live.upto = snapshot.upto;
             let standing = |agent: &AgentId| {
-                let speaker = panels.speaker(tables, panel, agent.as_str());
+                let speaker = panels.speaker(tables, panel, pins.trust, agent.as_str());
                 speaker.map(|speaker| Arc::clone(speaker.standing))
             };
             let taken_up = round.take_up(snapshot, standing);

@@ -4,13 +4,14 @@
 //! there; the one before it stands.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use quorate_core::electorate::{self, Standing};
 use quorate_core::fault::{self, Fault};
 use quorate_core::ids::{AgentId, Offset, Timestamp};
 use quorate_core::policy;
-use quorate_core::records::{Agent, Pins, Policy, Start, TrustScore};
+use quorate_core::records::{Agent, AgentStatus, Pins, Policy, Start, TrustScore};
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
 use serde::de::DeserializeOwned;
@@ -248,6 +249,41 @@ impl Tables {
             score.map(|score| &**score),
             inherited,
         )
+    }
+
+    /// From which trust pin through which one an agent brings the same to a policy's rounds, as far
+    /// as the table is read: those among which is that of these pins.
+    #[must_use]
+    pub fn standing_holds(
+        &self,
+        agent: &Agent,
+        policy: &Policy,
+        pins: Pins,
+    ) -> RangeInclusive<Offset> {
+        let scores = self.scores.get(&policy.trust_domain);
+        let versions = scores.and_then(|of_domain| of_domain.get(&agent.agent_id));
+        let versions = versions.map_or(&[][..], |versions| versions);
+        let later = versions.partition_point(|(offset, _)| *offset <= pins.trust);
+        let last = later.checked_sub(1).and_then(|last| versions.get(last));
+        // What others of its principal left behind moves whenever their records do.
+        if last.is_none() && self.may_inherit(agent, pins.agents) {
+            return pins.trust..=pins.trust;
+        }
+        let from = last.map_or(Offset::NONE, |(offset, _)| *offset);
+        let read = self.pins.trust.max(pins.trust);
+        let next = versions.get(later).map(|(offset, _)| Offset(offset.0 - 1));
+        from..=next.map_or(read, |before| before.min(read))
+    }
+
+    /// Whether there are agents whose records a newcomer of their principal may inherit.
+    fn may_inherit(&self, agent: &Agent, pin: Offset) -> bool {
+        let of_principal = self
+            .by_principal
+            .get(&agent.principal)
+            .into_iter()
+            .flatten();
+        let mut others = of_principal.filter_map(|id| self.agent(id.as_str(), pin));
+        others.any(|other| other.status != AgentStatus::Active)
     }
 
     fn score(&self, trust_domain: &str, agent: &str, pin: Offset) -> Option<&Arc<TrustScore>> {
