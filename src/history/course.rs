@@ -196,6 +196,8 @@ impl Course {
     ) -> Result<(), Error> {
         match stored.topic {
             Topic::Proposals => self.proposals.push_back(stored),
+            // Nothing is before it, and it is not held up.
+            Topic::Responses if self.is_next(&stored) => self.respond(tables, &stored, made)?,
             Topic::Responses => self.responses.push_back(stored),
             _ => self.step(tables, &stored, made)?,
         }
@@ -241,6 +243,11 @@ impl Course {
         };
         self.respond(tables, &stored, made)?;
         Ok(true)
+    }
+
+    /// Whether a response is what is to be stepped next.
+    fn is_next(&self, stored: &Stored) -> bool {
+        self.proposals.is_empty() && self.responses.is_empty() && !self.is_held(stored)
     }
 
     /// Whether a record is an order that rounds yet to be opened were opened before.

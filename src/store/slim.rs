@@ -18,6 +18,8 @@ pub(super) struct Names {
     agents: Pool<AgentId>,
     policies: Pool<(String, Digest)>,
     priors: Pool<(i64, i64)>,
+    /// Where a round is packed.
+    room: Vec<u8>,
 }
 
 /// Values and their numbers.
@@ -117,7 +119,6 @@ fn is_usual(round: &Round) -> bool {
         && at.traceparent == opening.traceparent;
     let time = opening.proposal_time;
     let near = |other: Timestamp| time.plus(other.since(time)) == other;
-    let is_voter = |lesson: &Lesson| closed.voters.binary_search(&lesson.agent_id).is_ok();
     same && round.state == RoundState::Closed
         && round.snapshot.is_none()
         && opening.proposal.0.is_empty()
@@ -130,7 +131,16 @@ fn is_usual(round: &Round) -> bool {
         && closed
             .lessons
             .is_sorted_by(|one, next| one.agent_id < next.agent_id)
-        && closed.lessons.iter().all(is_voter)
+}
+
+/// The voters without a lesson; none if a lesson is no voter's. Both are sorted by agent.
+fn untaught(closed: &Closed) -> Option<Vec<&AgentId>> {
+    let lessons = closed.lessons.iter().map(|lesson| &lesson.agent_id);
+    let mut lessons = lessons.peekable();
+    let voters = closed.voters.iter();
+    let others = voters.filter(|agent| lessons.next_if(|taught| taught == agent).is_none());
+    let others = others.collect();
+    lessons.peek().is_none().then_some(others)
 }
 
 impl Slim {
@@ -140,7 +150,9 @@ impl Slim {
             return None;
         }
         let slim = Self::of(round, names)?;
-        let packed = postcard::to_allocvec(&slim).ok()?.into_boxed_slice();
+        names.room.clear();
+        names.room = postcard::to_extend(&slim, std::mem::take(&mut names.room)).ok()?;
+        let packed = Box::from(&names.room[..]);
         debug_assert!(
             Self::unpack(round.proposal_id, &packed, names).as_ref() == Some(round),
             "a packed round must be read back as it was"
@@ -167,13 +179,7 @@ impl Slim {
             })
         };
         let lessons = closed.lessons.iter().map(lesson).collect::<Option<_>>()?;
-        let taught = |agent: &AgentId| {
-            let found = closed
-                .lessons
-                .binary_search_by(|lesson| lesson.agent_id.cmp(agent));
-            found.is_ok()
-        };
-        let others = closed.voters.iter().filter(|agent| !taught(agent));
+        let others = untaught(closed)?.into_iter();
         let others = others.map(|agent| names.agents.number(agent));
         let rare = Rare {
             traceparent: opening.traceparent.clone(),
