@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use divan::Bencher;
-use quorate::engine::{Config, Headers, Input, Partition, Record, Tables};
+use quorate::engine::{Config, Detail, Headers, Input, Partition, Record, Tables};
 use quorate::wire::{Codec, seal_policy};
 use quorate_core::electorate::Standing;
 use quorate_core::ids::{Digest, Offset, Timestamp};
@@ -209,6 +209,7 @@ fn open(codec: &Arc<Codec>, tables: &Tables) -> Partition {
         Config {
             partition: 0,
             partitions: 1,
+            detail: Detail::Records,
         },
         Arc::clone(codec),
     );

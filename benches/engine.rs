@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use quorate::engine::{Config, Headers, Input, Partition, Record, Tables};
+use quorate::engine::{Config, Detail, Headers, Input, Partition, Record, Tables};
 use quorate::wire::{Codec, Kind, files, seal_policy};
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::topic::Topic;
@@ -56,6 +56,7 @@ fn main() {
     let config = Config {
         partition: 0,
         partitions: 1,
+        detail: Detail::Records,
     };
     let before = meter::resident(std::process::id());
     let mut engine = Partition::new(config, Arc::clone(&codec));

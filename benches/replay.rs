@@ -19,7 +19,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate::engine::{Config, Headers, Input, Output, Partition, Record, TICK_HEADER, Tables};
+use quorate::engine::{
+    Config, Detail, Headers, Input, Output, Partition, Record, TICK_HEADER, Tables,
+};
 use quorate::wire::history::{Entry, FORMAT, Header, History, Part, Writer};
 use quorate::wire::{Codec, files, partition_of, seal_policy};
 use quorate_core::ids::{Offset, Timestamp};
@@ -160,6 +162,7 @@ impl Log {
             let config = Config {
                 partition,
                 partitions: PARTITIONS,
+                detail: Detail::Records,
             };
             Partition::new(config, Arc::clone(&codec))
         };

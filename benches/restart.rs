@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use quorate::engine::{Behind, Config, Headers, Input, Output, Partition, Record, Tables};
+use quorate::engine::{Behind, Config, Detail, Headers, Input, Output, Partition, Record, Tables};
 use quorate::wire::{Codec, seal_policy};
 use quorate_core::ids::{Offset, ProposalId, Timestamp};
 use quorate_core::millionths::Millionths;
@@ -68,6 +68,7 @@ impl Bench {
         let config = Config {
             partition: 0,
             partitions: 1,
+            detail: Detail::Records,
         };
         Partition::new(config, Arc::clone(&self.codec))
     }

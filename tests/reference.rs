@@ -11,7 +11,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::{env, thread};
 
-use quorate::engine::{Config, Headers, Input, Output, Partition, Record, Tables, trust_key};
+use quorate::engine::{
+    Config, Detail, Headers, Input, Output, Partition, Record, Tables, trust_key,
+};
 use quorate::wire::Codec;
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::records::{TrustScore, TrustUpdate};
@@ -69,6 +71,7 @@ impl Subject {
         let config = Config {
             partition: 0,
             partitions,
+            detail: Detail::Records,
         };
         Self {
             partition: Partition::new(config, Arc::clone(&codec)),

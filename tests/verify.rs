@@ -1,6 +1,7 @@
 //! A random history is verified as it lies, and whatever is changed of it is found.
 
 mod choices;
+mod decided;
 mod depths;
 mod follow;
 mod memory;

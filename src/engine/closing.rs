@@ -9,7 +9,7 @@ use quorate_core::records::{
 use quorate_core::round::{OpenRound, due};
 
 use super::io::{Halt, Output};
-use super::partition::Partition;
+use super::partition::{Detail, Partition};
 use super::rounds::{Ended, Live};
 use super::tables::Tables;
 use crate::wire;
@@ -28,8 +28,12 @@ impl Partition {
             return Ok(());
         };
         let Live { round, panel, .. } = *live;
+        let detail = self.config.detail;
         let decision = round.resolve();
-        let decision_digest = wire::digest_of(&decision)?;
+        let decision_digest = match detail {
+            Detail::Records => wire::digest_of(&decision)?,
+            Detail::Gist => Digest::default(),
+        };
         let opening = &round.opening;
         let coordinates = Coordinates {
             partition: self.config.partition,
@@ -45,16 +49,18 @@ impl Partition {
             traceparent: opening.traceparent.clone(),
         };
         let escalated = decision.status == Status::Escalated;
-        let package = if escalated {
-            let qualified = self.rounds.panels.qualified(tables, panel);
-            let proposal = self
-                .codec
-                .decode_part::<Proposal, Proposal>(&round.opening.proposal.0)?;
-            let content = content(&round, &proposal, &decision, decision_digest, &qualified)?;
-            let digest = wire::digest_of(&content)?;
-            Some((content, digest))
-        } else {
-            None
+        let (package, package_digest) = match detail {
+            _ if !escalated => (None, None),
+            Detail::Gist => (None, Some(decision.proposal_digest)),
+            Detail::Records => {
+                let qualified = self.rounds.panels.qualified(tables, panel);
+                let proposal = self
+                    .codec
+                    .decode_part::<Proposal, Proposal>(&round.opening.proposal.0)?;
+                let content = content(&round, &proposal, &decision, decision_digest, &qualified)?;
+                let digest = wire::digest_of(&content)?;
+                (Some(content), Some(digest))
+            }
         };
         self.rounds.panels.leave(panel);
         let voters = decision.ballots.iter().filter(|ballot| ballot.counted);
@@ -65,14 +71,14 @@ impl Partition {
             decision_digest,
             stakes: decision.stakes,
             coordinates: coordinates.clone(),
-            package_digest: package.as_ref().map(|(_, digest)| *digest),
-            package: package.map(|(content, _)| content),
+            package_digest,
+            package,
             tier: i32::from(escalated),
             approvals: Vec::new(),
             voters: voters.map(|ballot| ballot.agent_id.clone()).collect(),
             lessons: round.lessons(&decision),
             settlement: None,
-            decision: escalated.then(|| decision.clone()),
+            decision: escalated.then(|| kept(&decision, detail)),
         };
         out.push(Output::Outcome(Box::new(Outcome {
             proposal_id: id,
@@ -106,6 +112,19 @@ impl Partition {
             approvals: closed.approvals.clone(),
             coordinates: closed.coordinates.clone(),
         })))
+    }
+}
+
+/// What an escalated round's second decision part is made from.
+fn kept(decision: &DecisionPart, detail: Detail) -> DecisionPart {
+    match detail {
+        Detail::Records => decision.clone(),
+        Detail::Gist => DecisionPart {
+            reasons: decision.reasons.clone(),
+            ballots: Vec::new(),
+            influence: Vec::new(),
+            ..*decision
+        },
     }
 }
 

@@ -5,7 +5,7 @@
 
 use quorate_core::ids::{Digest, ProposalId, Timestamp};
 use quorate_core::limits::check_texts;
-use quorate_core::records::{Decision, DecisionPart, Judged, Outcome};
+use quorate_core::records::{Decision, DecisionPart, Judged, Outcome, Proposal, Round};
 use quorate_core::reject::Reject;
 use quorate_core::round::{Decided, TimedOut, decide, time_out};
 use quorate_core::topic::Topic;
@@ -134,12 +134,7 @@ impl Partition {
         let opening = &ended.round.opening;
         let proposer = tables.agent(opening.proposer.as_str(), opening.pins.agents);
         let principal = proposer.map_or(String::new(), |agent| agent.principal.clone());
-        let package = ended
-            .round
-            .closed
-            .as_ref()
-            .and_then(|closed| closed.package.as_ref());
-        let domain = package.map_or(String::new(), |content| content.proposal.domain.clone());
+        let domain = self.domain(&ended.round);
         let reviewer = tables
             .agent(&decision.reviewer, agents_offset)
             .map(|agent| &**agent);
@@ -163,6 +158,21 @@ impl Partition {
                 ..reject.into()
             }
         })
+    }
+
+    /// The domain of an escalated round's proposal; empty for another round, which nobody decides.
+    fn domain(&self, round: &Round) -> String {
+        let package = round
+            .closed
+            .as_ref()
+            .and_then(|closed| closed.package.as_ref());
+        if let Some(content) = package {
+            return content.proposal.domain.clone();
+        }
+        let proposal = self
+            .codec
+            .decode_part::<Proposal, Proposal>(&round.opening.proposal.0);
+        proposal.map_or(String::new(), |proposal| proposal.domain)
     }
 
     /// Moves on the rounds whose tier a stream time of `acp.decisions` has passed.

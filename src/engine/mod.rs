@@ -33,7 +33,7 @@ pub use io::{
     CONTROL_HEADER, Forward, Halt, Headers, Input, OPERATOR_HEADER, ORIGIN_HEADER, Output, Record,
     TICK_HEADER, trust_key,
 };
-pub use partition::{Config, Partition, Position};
+pub use partition::{Config, Detail, Partition, Position};
 pub use refresh::Behind;
 pub use rounds::Open;
 pub use saved::Saved;

@@ -24,13 +24,26 @@ use super::rounds::{Open, Rounds};
 use super::tables::Tables;
 use crate::wire::{self, Codec};
 
-/// Which partition an engine is for.
+/// Which partition an engine is for, and what it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Its number, of every round-keyed topic and of `acp.trust-updates`.
     pub partition: i32,
     /// How many there are.
     pub partitions: i32,
+    /// How much of a round it works out.
+    pub detail: Detail,
+}
+
+/// How much of a round an engine works out beside what is decided and taught.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// All that its records say.
+    #[default]
+    Records,
+    /// No digest of its decision and no package: for whoever asks what was decided and keeps no
+    /// records. Who decides an escalated round names its package by its proposal's digest.
+    Gist,
 }
 
 /// How far a topic has been read.

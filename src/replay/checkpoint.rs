@@ -21,7 +21,7 @@ use crate::transport::Stored;
 use crate::wire;
 
 /// What a checkpoint begins with.
-const MAGIC: &[u8] = b"quorate replay checkpoint 1\n";
+const MAGIC: &[u8] = b"quorate replay checkpoint 2\n";
 /// Who can go on from it: what is put away is of one program.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 

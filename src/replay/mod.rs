@@ -17,14 +17,14 @@ use std::sync::Arc;
 use quorate_core::ids::{AgentId, Digest, Offset, ProposalId, Timestamp};
 use quorate_core::records::{
     DeadLetter, Decision, DecisionPackage, Outcome, Reason, Result as Reported, ResultKind, Round,
-    Status, TrustScore, TrustUpdate,
+    RoundState, Status, TrustScore, TrustUpdate,
 };
 use quorate_core::topic::Topic;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Config, Output, Tables};
-use crate::history::{About, Choice, Course, Error, Made, Recorded};
+use crate::engine::{Config, Detail, Output, Tables};
+use crate::history::{About, Choice, Course, Error, INPUTS, Made, Recorded};
 use crate::transport::Stored;
 use crate::wire::{Codec, Head, Record};
 pub use checkpoint::Keeping;
@@ -32,6 +32,9 @@ use parts::Heads;
 pub use resume::replay;
 pub use rules::{HalfLife, Rules};
 pub use told::{Change, Count, Moved, Replayed};
+
+/// Bytes of inputs that are held at a time, at least.
+const HELD: usize = 32 * 1024 * 1024;
 
 /// What was recorded of a round.
 #[derive(Clone, Debug, Default)]
@@ -47,9 +50,8 @@ struct Was {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Is {
     first: Option<(Status, Reason)>,
-    package: Option<Digest>,
-    /// Whether it is opened.
-    is_opened: bool,
+    /// Once it is opened, its proposal, by which its package goes here ([`Detail::Gist`]).
+    proposal: Option<Digest>,
     /// Why its proposal is refused.
     refused: Option<String>,
 }
@@ -78,6 +80,9 @@ struct Replay<'a> {
     /// Where the last replayed score lies.
     trust: Offset,
     responses: u64,
+    /// Inputs to be stepped, by partition, and about how many bytes they are.
+    held: BTreeMap<i32, Vec<Stored>>,
+    held_bytes: usize,
 }
 
 impl<'a> Replay<'a> {
@@ -99,6 +104,8 @@ impl<'a> Replay<'a> {
             lessons: BTreeMap::new(),
             trust: Offset::NONE,
             responses: 0,
+            held: BTreeMap::new(),
+            held_bytes: 0,
         }
     }
 
@@ -120,6 +127,7 @@ impl<'a> Replay<'a> {
         let config = Config {
             partition,
             partitions,
+            detail: Detail::Gist,
         };
         let is_replayed = self.rules.is_trust_replayed();
         let trust = self.trust;
@@ -136,10 +144,11 @@ impl<'a> Replay<'a> {
         if self.recorded.take(&stored) {
             return Ok(());
         }
-        if stored.topic == Topic::Responses {
-            self.responses += u64::from(stored.value.is_some());
-            return self.step(stored);
+        if INPUTS.contains(&stored.topic) {
+            self.pass(&stored);
+            return self.hold(stored);
         }
+        self.go_through()?;
         let codec = self.codec();
         match stored.topic {
             Topic::Agents | Topic::Policies | Topic::Trust => self.row(&codec, &stored),
@@ -148,16 +157,37 @@ impl<'a> Replay<'a> {
             Topic::Escalations => self.package(&codec, &stored),
             Topic::DeadLetters => self.letter(&codec, &stored),
             Topic::TrustUpdates => self.lesson(&codec, &stored),
-            Topic::Decisions => {
-                let stored = self.to_what_is_seen(&codec, stored);
-                self.step(stored)?;
-            }
-            Topic::Results => {
-                self.result(&codec, &stored);
-                self.step(stored)?;
-            }
             _ => self.step(stored)?,
         }
+        Ok(())
+    }
+
+    /// Keeps an input until there are many, unless what follows from it bears on other partitions.
+    fn hold(&mut self, stored: Stored) -> Result<(), Error> {
+        self.held_bytes += size_of::<Stored>() + stored.value.as_ref().map_or(0, Vec::len);
+        self.held.entry(stored.partition).or_default().push(stored);
+        if self.rules.is_trust_replayed() || self.held_bytes >= HELD {
+            self.go_through()?;
+        }
+        Ok(())
+    }
+
+    /// Steps the inputs that are held, a partition at a time: its rounds then stay at hand.
+    fn go_through(&mut self) -> Result<(), Error> {
+        self.held_bytes = 0;
+        let mut held = std::mem::take(&mut self.held);
+        for stored in held.values_mut().flat_map(|of| of.drain(..)) {
+            let stored = match stored.topic {
+                Topic::Decisions => {
+                    let codec = self.codec();
+                    self.to_what_is_seen(&codec, stored)
+                }
+                _ => stored,
+            };
+            self.step(stored)?;
+        }
+        // Their room is for the next ones.
+        self.held = held;
         Ok(())
     }
 
@@ -274,13 +304,21 @@ impl<'a> Replay<'a> {
         let Some(mut decision) = read::<Decision>(codec, &stored) else {
             return stored;
         };
-        let id = decision.proposal_id.parse::<ProposalId>().ok();
-        let was = id.and_then(|id| self.was.get(&id)?.package);
-        let is = id.and_then(|id| self.is.get(&id)?.package);
-        let (Some(was), Some(is)) = (was, is) else {
+        let Ok(id) = decision.proposal_id.parse::<ProposalId>() else {
             return stored;
         };
-        if was == is || decision.package_digest != was {
+        let is = self.is.get(&id).and_then(|is| is.proposal);
+        let (Some(was), Some(is)) = (self.was.get(&id), is) else {
+            return stored;
+        };
+        let has_seen_it = match was.package {
+            Some(package) => decision.package_digest == package,
+            // What was shown is not on record, but that something was.
+            None => was
+                .first
+                .is_some_and(|(status, _)| status == Status::Escalated),
+        };
+        if !has_seen_it {
             return stored;
         }
         decision.package_digest = is;
@@ -312,12 +350,9 @@ impl<'a> Replay<'a> {
                     let is = self.is.entry(outcome.proposal_id).or_default();
                     is.first = Some(parts::first_of(&outcome));
                 }
-                Output::Round(round) => {
-                    self.is.entry(round.proposal_id).or_default().is_opened = true;
-                }
-                Output::Escalation(package) => {
-                    let is = self.is.entry(package.proposal_id).or_default();
-                    is.package = Some(package.package_digest);
+                Output::Round(round) if round.state == RoundState::Open => {
+                    let is = self.is.entry(round.proposal_id).or_default();
+                    is.proposal = Some(round.opening.proposal_digest);
                 }
                 Output::DeadLetter(letter, _) if letter.topic == Topic::Proposals.name() => {
                     let key = letter
@@ -415,6 +450,7 @@ impl<'a> Replay<'a> {
     }
 
     fn finish(mut self) -> Result<Replayed, Error> {
+        self.go_through()?;
         for partition in self.courses.keys().copied().collect::<Vec<_>>() {
             let mut made = Vec::new();
             if let Some(course) = self.courses.get_mut(&partition) {
@@ -422,9 +458,11 @@ impl<'a> Replay<'a> {
             }
             self.made(made)?;
         }
-        // Those of one trust domain lie on one partition, where offsets are their order.
+        // Those of one trust domain lie on one partition, where offsets are their order; those that
+        // nobody recorded come as their results do.
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.sort_by_key(|(place, _)| *place);
+        let reported = |of: &TrustUpdate| (of.result_time, of.outcome.partition, of.result_offset);
+        waiting.sort_by_key(|(place, update)| (*place, reported(update)));
         for ((time, _), update) in waiting {
             self.teach(&update, time)?;
         }

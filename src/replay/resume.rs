@@ -7,7 +7,7 @@ use quorate_core::topic::Topic;
 
 use super::checkpoint::{self, Checkpoint, Keeping, State, mark, other_history};
 use super::{Replay, Replayed, Rules};
-use crate::engine::Config;
+use crate::engine::{Config, Detail};
 use crate::history::{Error, History, INPUTS};
 use crate::transport::Stored;
 
@@ -58,6 +58,7 @@ pub fn replay(
         } else if is_input && (is_stopped || records % keeping.every == 0) {
             let last = (records, mark(&stored)?);
             replay.take(stored)?;
+            replay.go_through()?;
             let state = replay.halfway();
             Checkpoint::of(rules, &replay.about, last, state)?.write(&keeping.path)?;
             if is_stopped {
@@ -80,8 +81,8 @@ pub fn replay(
 }
 
 impl Replay<'_> {
-    /// Takes an input that was gone through before.
-    fn pass(&mut self, stored: &Stored) {
+    /// Takes what is known of an input whether it is gone through or was before.
+    pub(super) fn pass(&mut self, stored: &Stored) {
         match stored.topic {
             Topic::Results => {
                 let codec = self.codec();
@@ -131,6 +132,7 @@ impl Replay<'_> {
             let config = Config {
                 partition,
                 partitions: self.about.partitions,
+                detail: Detail::Gist,
             };
             self.course(partition);
             if let Some(course) = self.courses.get_mut(&partition) {

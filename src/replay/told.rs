@@ -126,8 +126,8 @@ pub(super) fn of(
                 to: to_status,
                 from_reason: from.map(|(_, reason)| reason),
                 to_reason: to.map(|(_, reason)| reason),
-                open: is.is_opened && to.is_none(),
-                refused: is.refused.filter(|_| !is.is_opened),
+                open: is.proposal.is_some() && to.is_none(),
+                refused: is.refused.filter(|_| is.proposal.is_none()),
                 result: was.result,
             });
         }

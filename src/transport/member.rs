@@ -18,7 +18,7 @@ use super::tables::Follower;
 use super::ticks::Ticks;
 use super::{Delivery as _, Entry, Error, Event, Log};
 use crate::clock::Clock;
-use crate::engine::{Config, Forward, ORIGIN_HEADER, Output, Record, TICK_HEADER};
+use crate::engine::{Config, Detail, Forward, ORIGIN_HEADER, Output, Record, TICK_HEADER};
 use crate::telemetry::{Tally, Vitals};
 use crate::wire::Codec;
 
@@ -251,6 +251,7 @@ impl<'a, L: Log> Member<'a, L> {
                 let config = Config {
                     partition,
                     partitions: self.orders.partitions,
+                    detail: Detail::Records,
                 };
                 let slot = Slot::new(config, Arc::clone(self.orders.codec), committed);
                 self.slots.insert(partition, slot);

@@ -21,7 +21,7 @@ use quorate_core::ids::{Digest, Millis, Offset, ProposalId, Timestamp};
 use quorate_core::records::{Pins, Policy};
 use quorate_core::topic::Topic;
 
-use crate::engine::{Config, Output, Tables};
+use crate::engine::{Config, Detail, Output, Tables};
 use crate::history::{About, Course, Error, History, INPUTS, Made, Recorded};
 use crate::transport::Stored;
 use crate::wire::Codec;
@@ -122,6 +122,7 @@ impl Verifier {
         let config = Config {
             partition,
             partitions,
+            detail: Detail::Records,
         };
         let course = self.courses.entry(partition);
         course.or_insert_with(|| Course::new(config, &codec))

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate::engine::{Config, Headers, Input, Output, Partition, Record, Tables};
+use quorate::engine::{Config, Detail, Headers, Input, Output, Partition, Record, Tables};
 use quorate::transport::{Error, Reading, Stored};
 use quorate::wire::{self, Codec};
 use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
@@ -353,6 +353,7 @@ impl Log {
             let config = Config {
                 partition,
                 partitions: self.partitions,
+                detail: Detail::Records,
             };
             let mut replay = Replay {
                 codec: &self.codec,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate::engine::{Behind, Config, Output, Partition, Position, Tables, trust_key};
+use quorate::engine::{Behind, Config, Detail, Output, Partition, Position, Tables, trust_key};
 use quorate_core::ids::{Offset, ProposalId};
 use quorate_core::records::{Pins, Round, TrustScore};
 use quorate_core::topic::Topic;
@@ -42,6 +42,7 @@ impl Works {
             config: Config {
                 partition: vector.partition,
                 partitions: vector.partitions,
+                detail: Detail::Records,
             },
             behind,
             inputs: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quorate::engine::{
-    Config, Headers, Input, Output, Partition, Position, Record, Tables, trust_key,
+    Config, Detail, Headers, Input, Output, Partition, Position, Record, Tables, trust_key,
 };
 use quorate::wire::{self, Codec};
 use quorate_core::ids::{Digest, Offset, Timestamp};
@@ -51,6 +51,7 @@ impl Bench {
         let config = Config {
             partition: vector.partition,
             partitions: vector.partitions,
+            detail: Detail::Records,
         };
         Self {
             partition: Partition::new(config, Arc::clone(&codec)),
@@ -417,6 +418,7 @@ pub(crate) fn check_restores(vector: &Vector, path: &Path) {
         let config = Config {
             partition: vector.partition,
             partitions: vector.partitions,
+            detail: Detail::Records,
         };
         let codec = Arc::clone(&bench.codec);
         let taken_up = Partition::of_saved(config, codec, &bench.tables, saved).unwrap();
@@ -447,6 +449,7 @@ fn restored(
     let config = Config {
         partition: vector.partition,
         partitions: vector.partitions,
+        detail: Detail::Records,
     };
     let mut restored = Partition::new(config, Arc::clone(&bench.codec));
     let positions: BTreeMap<Topic, Position> = live.positions().into_iter().collect();

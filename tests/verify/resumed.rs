@@ -23,7 +23,7 @@ use super::rehearsed::Rehearsed;
 use super::{Held, SETTINGS};
 
 /// What a checkpoint begins with.
-const MAGIC: &[u8] = b"quorate replay checkpoint 1\n";
+const MAGIC: &[u8] = b"quorate replay checkpoint 2\n";
 /// How many records apart the places are at which a replay is interrupted.
 const STEP: usize = 97;
 
@@ -190,7 +190,7 @@ fn unfit(whole: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     // The revision of the rules follows, in zigzag.
     let revision = 1 + version.len();
     assert_eq!(i32::from(body[revision]), 2 * RULES_REVISION);
-    let another = b"quorate replay checkpoint 2\n";
+    let another = b"quorate replay checkpoint 1\n";
     assert_eq!(another.len(), MAGIC.len());
     let mut altered = whole.to_vec();
     *altered.last_mut().unwrap() ^= 1;
