@@ -16,7 +16,7 @@ use super::tables::Tables;
 
 /// Standings of one agent that are kept: as many of its results fall between the opening of one
 /// round and that of another, both of them open, in all but very busy domains.
-const KEPT_MAX: usize = 32;
+const KEPT_MAX: usize = 64;
 
 /// The panels of the rounds that are open.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ struct Panel {
 #[derive(Clone, Debug)]
 struct Known {
     agent: Arc<Agent>,
-    /// Never none; the last found last.
+    /// By the pins they hold from.
     standings: Vec<Held>,
 }
 
@@ -133,8 +133,7 @@ impl Panels {
             ..
         } = panel;
         let Known { agent, standings } = known.get_mut(place)?;
-        let held = standings.iter().rposition(|held| held.has(trust));
-        let held = held.unwrap_or_else(|| {
+        let held = find(standings, trust).unwrap_or_else(|| {
             let pins = Pins { trust, ..*pins };
             hold(standings, tables, agent, (domain, policy), pins)
         });
@@ -187,10 +186,11 @@ const fn place(pins: Pins) -> [Offset; 2] {
     [pins.agents, pins.policies]
 }
 
-impl Held {
-    fn has(&self, trust: Offset) -> bool {
-        self.from <= trust && trust <= self.through
-    }
+/// Which standing holds at a trust pin, if one is kept that does.
+fn find(standings: &[Held], trust: Offset) -> Option<usize> {
+    let later = standings.partition_point(|held| held.from <= trust);
+    let last = later.checked_sub(1)?;
+    (standings.get(last)?.through >= trust).then_some(last)
 }
 
 /// Works out what an agent brings, or finds that it is what it brought before, and keeps it; where.
@@ -202,21 +202,23 @@ fn hold(
     pins: Pins,
 ) -> usize {
     let (from, through) = tables.standing_holds(agent, policy, pins).into_inner();
-    let before = standings.iter().rposition(|held| held.from == from);
-    if let Some((place, held)) = before.and_then(|at| Some((at, standings.get_mut(at)?))) {
+    let place = standings.binary_search_by_key(&from, |held| held.from);
+    if let Some((place, held)) = place.ok().and_then(|at| Some((at, standings.get_mut(at)?))) {
         held.through = held.through.max(through);
         return place;
     }
     if standings.len() == KEPT_MAX {
         standings.remove(0);
     }
+    let place = standings.partition_point(|held| held.from < from);
     let standing = Arc::new(tables.standing(agent, domain, policy, pins));
-    standings.push(Held {
+    let held = Held {
         from,
         through,
         standing,
-    });
-    standings.len() - 1
+    };
+    standings.insert(place, held);
+    place
 }
 
 impl Panel {
@@ -230,10 +232,11 @@ impl Panel {
         active.map(move |agent| {
             let place = self.places.get(agent.agent_id.as_str());
             let known = place.and_then(|place| self.known.get(*place));
-            let mut standings = known
-                .into_iter()
-                .flat_map(|known| known.standings.iter().rev());
-            let standing = match standings.find(|held| held.has(trust)) {
+            let held = known.and_then(|known| {
+                let place = find(&known.standings, trust)?;
+                known.standings.get(place)
+            });
+            let standing = match held {
                 Some(held) => Arc::clone(&held.standing),
                 None => {
                     let pins = Pins { trust, ..self.pins };
