@@ -29,10 +29,13 @@ impl Partition {
         };
         let Live { round, panel, .. } = *live;
         let detail = self.config.detail;
-        let decision = round.resolve();
-        let decision_digest = match detail {
-            Detail::Records => wire::digest_of(&decision)?,
-            Detail::Gist => Digest::default(),
+        let (decision, decision_digest) = match detail {
+            Detail::Records => {
+                let decision = round.resolve();
+                let digest = wire::digest_of(&decision)?;
+                (decision, digest)
+            }
+            Detail::Gist => (round.resolve_briefly(), Digest::default()),
         };
         let opening = &round.opening;
         let coordinates = Coordinates {

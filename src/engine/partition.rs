@@ -41,8 +41,9 @@ pub enum Detail {
     /// All that its records say.
     #[default]
     Records,
-    /// No digest of its decision and no package: for whoever asks what was decided and keeps no
-    /// records. Who decides an escalated round names its package by its proposal's digest.
+    /// No digest of its decision, nobody's influence on it and no package: for whoever asks what
+    /// was decided and keeps no records. Who decides an escalated round names its package by its
+    /// proposal's digest.
     Gist,
 }
 

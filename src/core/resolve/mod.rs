@@ -66,6 +66,19 @@ pub struct Case<'a> {
 /// What the round comes to, and why.
 #[must_use]
 pub fn resolve(case: &Case<'_>) -> DecisionPart {
+    resolve_with(case, influence)
+}
+
+/// The same without anybody's influence, for whoever does not ask for it.
+#[must_use]
+pub fn resolve_briefly(case: &Case<'_>) -> DecisionPart {
+    resolve_with(case, |_, _| Vec::new())
+}
+
+fn resolve_with(
+    case: &Case<'_>,
+    influence: impl FnOnce(&Tally<'_>, &[Counted<'_>]) -> Vec<Influence>,
+) -> DecisionPart {
     let voices = count(case, Control::Obeyed);
     let mut tally = Tally::new(case, &voices);
     if matters(case, &tally) {

@@ -19,7 +19,7 @@ use crate::records::{
     Revision, Stakes, Superseded, Verdict,
 };
 use crate::reject::Reject;
-use crate::resolve::{Case, Voice, resolve};
+use crate::resolve::{Case, Voice, resolve, resolve_briefly};
 
 /// An open round: the proposal, who has spoken, and what was taken out.
 #[derive(Clone, Debug, PartialEq)]
@@ -342,6 +342,12 @@ impl OpenRound {
     #[must_use]
     pub fn resolve(&self) -> DecisionPart {
         resolve(&self.case(&self.voices()))
+    }
+
+    /// The same without anybody's influence.
+    #[must_use]
+    pub fn resolve_briefly(&self) -> DecisionPart {
+        resolve_briefly(&self.case(&self.voices()))
     }
 
     /// Everybody's ballots as they stand.
