@@ -51,7 +51,7 @@ impl Held {
         let mut file = File::open(file).unwrap();
         let mut records = Vec::new();
         let each = file.each(&mut |stored| {
-            records.push(stored);
+            records.push(stored.clone());
             Ok(())
         });
         each.unwrap();
@@ -76,8 +76,8 @@ impl History for Held {
         &self.about
     }
 
-    fn each(&mut self, each: &mut dyn FnMut(Stored) -> Result<(), Error>) -> Result<(), Error> {
-        self.records.iter().cloned().try_for_each(each)
+    fn each(&mut self, each: &mut dyn FnMut(&Stored) -> Result<(), Error>) -> Result<(), Error> {
+        self.records.iter().try_for_each(each)
     }
 }
 

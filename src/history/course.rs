@@ -191,15 +191,17 @@ impl Course {
     pub fn take(
         &mut self,
         tables: &mut Tables,
-        stored: Stored,
+        stored: &Stored,
         made: &mut dyn FnMut(Made),
     ) -> Result<(), Error> {
         match stored.topic {
-            Topic::Proposals => self.proposals.push_back(stored),
-            // Nothing is before it, and it is not held up.
-            Topic::Responses if self.is_next(&stored) => self.respond(tables, &stored, made)?,
-            Topic::Responses => self.responses.push_back(stored),
-            _ => self.step(tables, &stored, made)?,
+            Topic::Proposals if self.proposals.is_empty() && self.is_due(stored) => {
+                self.propose(tables, stored, made)?;
+            }
+            Topic::Proposals => self.proposals.push_back(stored.clone()),
+            Topic::Responses if self.is_next(stored) => self.respond(tables, stored, made)?,
+            Topic::Responses => self.responses.push_back(stored.clone()),
+            _ => self.step(tables, stored, made)?,
         }
         while self.go_on(tables, made)? {}
         Ok(())
@@ -223,11 +225,11 @@ impl Course {
     }
 
     fn go_on(&mut self, tables: &mut Tables, made: &mut dyn FnMut(Made)) -> Result<bool, Error> {
-        if let Some(stored) = self.proposals.pop_front_if(|stored| {
-            let choice = self.choices.opened.get(&Offset(stored.offset));
-            let time = choice.and_then(|choice| choice.responses_time);
-            time.is_none_or(|time| time <= self.responses_time)
-        }) {
+        let is_due = self
+            .proposals
+            .front()
+            .is_some_and(|first| self.is_due(first));
+        if is_due && let Some(stored) = self.proposals.pop_front() {
             self.propose(tables, &stored, made)?;
             return Ok(true);
         }
@@ -243,6 +245,13 @@ impl Course {
         };
         self.respond(tables, &stored, made)?;
         Ok(true)
+    }
+
+    /// Whether the responses have come as far as they had when a proposal was read.
+    fn is_due(&self, stored: &Stored) -> bool {
+        let choice = self.choices.opened.get(&Offset(stored.offset));
+        let time = choice.and_then(|choice| choice.responses_time);
+        time.is_none_or(|time| time <= self.responses_time)
     }
 
     /// Whether a response is what is to be stepped next.

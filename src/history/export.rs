@@ -63,7 +63,7 @@ pub fn export(
         history.each(&mut |stored| {
             records += 1;
             shown(records);
-            writer.put(&entry(&stored)).map_err(unwritten)
+            writer.put(&entry(stored)).map_err(unwritten)
         })?;
         let (mut file, records) = writer.end().map_err(unwritten)?;
         file.flush().map_err(disk("write"))?;

@@ -71,7 +71,7 @@ impl History for File {
         &self.about
     }
 
-    fn each(&mut self, each: &mut dyn FnMut(Stored) -> Result<(), Error>) -> Result<(), Error> {
+    fn each(&mut self, each: &mut dyn FnMut(&Stored) -> Result<(), Error>) -> Result<(), Error> {
         let Self {
             path,
             reader,
@@ -81,16 +81,36 @@ impl History for File {
             path: path.clone(),
             source,
         };
+        let mut room = Room::default();
         while let Some(entry) = reader.entry().map_err(unfit)? {
-            let stored = stored(entry, about.partitions).map_err(unfit)?;
-            each(stored)?;
+            let stored = stored(entry, about.partitions, &mut room).map_err(unfit)?;
+            each(&stored)?;
+            room = Room {
+                key: stored.key.or(room.key),
+                value: stored.value.or(room.value),
+            };
         }
         Ok(())
     }
 }
 
+/// Where keys and values are put, one after the other.
+#[derive(Default)]
+struct Room {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+/// Bytes, where others were.
+fn refilled(room: &mut Option<Vec<u8>>, bytes: &[u8]) -> Vec<u8> {
+    let mut room = room.take().unwrap_or_default();
+    room.clear();
+    room.extend_from_slice(bytes);
+    room
+}
+
 /// A record of the log as a file has it.
-fn stored(entry: wire::Entry<'_>, partitions: i32) -> Result<Stored, FileError> {
+fn stored(entry: wire::Entry<'_>, partitions: i32, room: &mut Room) -> Result<Stored, FileError> {
     let unknown = || FileError::Altered(format!("it has a record of `{}`", entry.topic));
     let topic = Topic::named(entry.topic).ok_or_else(unknown)?;
     let partitions = if topic.is_table() { 1 } else { partitions };
@@ -106,8 +126,8 @@ fn stored(entry: wire::Entry<'_>, partitions: i32) -> Result<Stored, FileError> 
         partition: entry.partition,
         offset: entry.offset,
         timestamp: entry.timestamp,
-        key: entry.key.map(<[u8]>::to_vec),
-        value: entry.value.map(<[u8]>::to_vec),
+        key: entry.key.map(|key| refilled(&mut room.key, key)),
+        value: entry.value.map(|value| refilled(&mut room.value, value)),
         control: false,
         forwarded: false,
         traceparent: None,

@@ -28,7 +28,7 @@ pub fn import(
         file.each(&mut |stored| {
             records += 1;
             shown(records);
-            Ok(put(&stored)?)
+            Ok(put(stored)?)
         })
     })
 }

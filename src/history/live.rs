@@ -81,7 +81,7 @@ impl Live {
         &self,
         part: &Part,
         topic: Topic,
-        each: &mut dyn FnMut(Stored) -> Result<(), Error>,
+        each: &mut dyn FnMut(&Stored) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut failed = None;
         let (mut time, range) = (Timestamp::default(), self.about.range);
@@ -90,7 +90,7 @@ impl Live {
             time = time.max(stored.timestamp.unwrap_or_default());
             // What a later record replaces is needed whenever it was written.
             let is_kept = topic.is_table() || topic == Topic::Rounds || range.has(time);
-            if is_kept && let Err(error) = each(stored) {
+            if is_kept && let Err(error) = each(&stored) {
                 failed = Some(error);
                 return Ok(ControlFlow::Break(()));
             }
@@ -129,7 +129,7 @@ impl History for Live {
         is_held
     }
 
-    fn each(&mut self, each: &mut dyn FnMut(Stored) -> Result<(), Error>) -> Result<(), Error> {
+    fn each(&mut self, each: &mut dyn FnMut(&Stored) -> Result<(), Error>) -> Result<(), Error> {
         for topic in TABLES.into_iter().chain(OUTPUTS) {
             for part in self
                 .about
@@ -149,7 +149,7 @@ impl History for Live {
         let range = self.about.range;
         read_in_order(&*self.reader, parts, &mut |time, stored| {
             if range.has(time) {
-                each(stored)
+                each(&stored)
             } else {
                 Ok(())
             }

@@ -107,5 +107,5 @@ pub trait History {
     /// # Errors
     /// What keeps it from being read, or what `each` says. Of a file, nothing that was read may be
     /// relied on then.
-    fn each(&mut self, each: &mut dyn FnMut(Stored) -> Result<(), Error>) -> Result<(), Error>;
+    fn each(&mut self, each: &mut dyn FnMut(&Stored) -> Result<(), Error>) -> Result<(), Error>;
 }

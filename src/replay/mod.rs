@@ -6,6 +6,7 @@
 //! they would have seen; what is not on record (what they would have said to others) nobody knows.
 
 mod checkpoint;
+mod held;
 mod parts;
 mod resume;
 mod rules;
@@ -28,13 +29,14 @@ use crate::history::{About, Choice, Course, Error, INPUTS, Made, Recorded};
 use crate::transport::Stored;
 use crate::wire::{Codec, Head, Record};
 pub use checkpoint::Keeping;
+use held::Held;
 use parts::Heads;
 pub use resume::replay;
 pub use rules::{HalfLife, Rules};
 pub use told::{Change, Count, Moved, Replayed};
 
 /// Bytes of inputs that are held at a time, at least.
-const HELD: usize = 32 * 1024 * 1024;
+const HELD: usize = 64 * 1024 * 1024;
 
 /// What was recorded of a round.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +83,7 @@ struct Replay<'a> {
     trust: Offset,
     responses: u64,
     /// Inputs to be stepped, by partition, and about how many bytes they are.
-    held: BTreeMap<i32, Vec<Stored>>,
+    held: BTreeMap<i32, Held>,
     held_bytes: usize,
 }
 
@@ -140,33 +142,35 @@ impl<'a> Replay<'a> {
         })
     }
 
-    fn take(&mut self, stored: Stored) -> Result<(), Error> {
-        if self.recorded.take(&stored) {
+    fn take(&mut self, stored: &Stored) -> Result<(), Error> {
+        if self.recorded.take(stored) {
             return Ok(());
         }
         if INPUTS.contains(&stored.topic) {
-            self.pass(&stored);
+            self.pass(stored);
             return self.hold(stored);
         }
         self.go_through()?;
         let codec = self.codec();
         match stored.topic {
-            Topic::Agents | Topic::Policies | Topic::Trust => self.row(&codec, &stored),
-            Topic::Rounds => self.round(&codec, &stored),
-            Topic::Outcomes => self.outcome(&codec, &stored),
-            Topic::Escalations => self.package(&codec, &stored),
-            Topic::DeadLetters => self.letter(&codec, &stored),
-            Topic::TrustUpdates => self.lesson(&codec, &stored),
+            Topic::Agents | Topic::Policies | Topic::Trust => self.row(&codec, stored),
+            Topic::Rounds => self.round(&codec, stored),
+            Topic::Outcomes => self.outcome(&codec, stored),
+            Topic::Escalations => self.package(&codec, stored),
+            Topic::DeadLetters => self.letter(&codec, stored),
+            Topic::TrustUpdates => self.lesson(&codec, stored),
             _ => self.step(stored)?,
         }
         Ok(())
     }
 
     /// Keeps an input until there are many, unless what follows from it bears on other partitions.
-    fn hold(&mut self, stored: Stored) -> Result<(), Error> {
-        self.held_bytes += size_of::<Stored>() + stored.value.as_ref().map_or(0, Vec::len);
-        self.held.entry(stored.partition).or_default().push(stored);
-        if self.rules.is_trust_replayed() || self.held_bytes >= HELD {
+    fn hold(&mut self, stored: &Stored) -> Result<(), Error> {
+        if self.rules.is_trust_replayed() {
+            return self.go_on(stored);
+        }
+        self.held_bytes += self.held.entry(stored.partition).or_default().push(stored);
+        if self.held_bytes >= HELD {
             self.go_through()?;
         }
         Ok(())
@@ -176,19 +180,23 @@ impl<'a> Replay<'a> {
     fn go_through(&mut self) -> Result<(), Error> {
         self.held_bytes = 0;
         let mut held = std::mem::take(&mut self.held);
-        for stored in held.values_mut().flat_map(|of| of.drain(..)) {
-            let stored = match stored.topic {
-                Topic::Decisions => {
-                    let codec = self.codec();
-                    self.to_what_is_seen(&codec, stored)
-                }
-                _ => stored,
-            };
-            self.step(stored)?;
+        for (partition, held) in &mut held {
+            held.drain(*partition, &mut |stored| self.go_on(stored))?;
         }
         // Their room is for the next ones.
         self.held = held;
         Ok(())
+    }
+
+    /// Steps an input.
+    fn go_on(&mut self, stored: &Stored) -> Result<(), Error> {
+        if stored.topic == Topic::Decisions {
+            let codec = self.codec();
+            if let Some(stored) = self.to_what_is_seen(&codec, stored) {
+                return self.step(&stored);
+            }
+        }
+        self.step(stored)
     }
 
     /// Takes a row of a table, unless the rules have rows of their own.
@@ -299,18 +307,11 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// A decision on the package that its reviewer would have seen.
-    fn to_what_is_seen(&self, codec: &Codec, stored: Stored) -> Stored {
-        let Some(mut decision) = read::<Decision>(codec, &stored) else {
-            return stored;
-        };
-        let Ok(id) = decision.proposal_id.parse::<ProposalId>() else {
-            return stored;
-        };
-        let is = self.is.get(&id).and_then(|is| is.proposal);
-        let (Some(was), Some(is)) = (self.was.get(&id), is) else {
-            return stored;
-        };
+    /// A decision on the package that its reviewer would have seen; none if it stays as it is.
+    fn to_what_is_seen(&self, codec: &Codec, stored: &Stored) -> Option<Stored> {
+        let mut decision = read::<Decision>(codec, stored)?;
+        let id = decision.proposal_id.parse::<ProposalId>().ok()?;
+        let (was, is) = (self.was.get(&id)?, self.is.get(&id)?.proposal?);
         let has_seen_it = match was.package {
             Some(package) => decision.package_digest == package,
             // What was shown is not on record, but that something was.
@@ -319,19 +320,16 @@ impl<'a> Replay<'a> {
                 .is_some_and(|(status, _)| status == Status::Escalated),
         };
         if !has_seen_it {
-            return stored;
+            return None;
         }
         decision.package_digest = is;
-        match self.own.encode(&decision) {
-            Ok(value) => Stored {
-                value: Some(value),
-                ..stored
-            },
-            Err(_) => stored,
-        }
+        Some(Stored {
+            value: Some(self.own.encode(&decision).ok()?),
+            ..stored.clone()
+        })
     }
 
-    fn step(&mut self, stored: Stored) -> Result<(), Error> {
+    fn step(&mut self, stored: &Stored) -> Result<(), Error> {
         let partition = stored.partition;
         if !self.courses.contains_key(&partition) {
             self.course(partition);
@@ -413,7 +411,7 @@ impl<'a> Replay<'a> {
         self.course(home);
         let mut made = Vec::new();
         if let Some(course) = self.courses.get_mut(&home) {
-            course.take(&mut self.tables, stored, &mut |one| made.push(one))?;
+            course.take(&mut self.tables, &stored, &mut |one| made.push(one))?;
         }
         for one in made {
             if let Output::TrustScore(score) = one.output {

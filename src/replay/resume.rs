@@ -40,10 +40,10 @@ pub fn replay(
         shown(records);
         let is_input = INPUTS.contains(&stored.topic);
         if let Some(found) = before.take_if(|before| before.records == records) {
-            if !found.is_last(&stored)? {
+            if !found.is_last(stored)? {
                 return Err(other());
             }
-            replay.pass(&stored);
+            replay.pass(stored);
             passed_over += 1;
             tracing::info!(records, passed_over, "goes on where it was put away");
             return replay.go_on_from(found.state);
@@ -53,10 +53,10 @@ pub fn replay(
         };
         let is_stopped = keeping.is_stopped();
         if before.is_some() && is_input {
-            replay.pass(&stored);
+            replay.pass(stored);
             passed_over += 1;
         } else if is_input && (is_stopped || records % keeping.every == 0) {
-            let last = (records, mark(&stored)?);
+            let last = (records, mark(stored)?);
             replay.take(stored)?;
             replay.go_through()?;
             let state = replay.halfway();

@@ -68,7 +68,7 @@ pub fn verify(
     history.each(&mut |stored| {
         records += 1;
         shown(records);
-        verifier.take(stored)
+        verifier.take(stored.clone())
     })?;
     Ok(verifier.finish())
 }
@@ -192,7 +192,7 @@ impl Verifier {
         let Some(course) = self.courses.get_mut(&partition) else {
             return;
         };
-        let stepped = course.take(&mut self.tables, stored, &mut |one| made.push(one));
+        let stepped = course.take(&mut self.tables, &stored, &mut |one| made.push(one));
         self.made(partition, stepped, made);
     }
 
