@@ -4,12 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Most of them wait for a broker, a page or a clock, and not for a processor.
+threads=${RUST_TEST_THREADS:-$(($(nproc) + 2))}
 log=$(mktemp "${TMPDIR:-/tmp}/quorate-test.XXXXXX")
 # Into a file, and no pipe: Node sets pipes that it inherits to non-blocking, and what a failed test
 # printed would be cut off where the pipe is full, its reason with it. In a group of its own, so that
 # it can be ended.
 set -m
-cargo test --locked --no-fail-fast > "$log" 2>&1 &
+RUST_TEST_THREADS=$threads cargo test --locked --no-fail-fast > "$log" 2>&1 &
 tests=$!
 set +m
 trap 'kill -- "-$tests" 2> /dev/null || true; rm -f "$log"' EXIT
