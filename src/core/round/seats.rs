@@ -116,9 +116,15 @@ impl Seats {
 
     /// The seats, by agent.
     pub(super) fn by_agent(&self) -> Vec<&Seat> {
-        let mut seats: Vec<&Seat> = self.iter().collect();
-        seats.sort_unstable_by(|one, other| one.agent_id.cmp(&other.agent_id));
-        seats
+        let mut seats: Vec<_> = self
+            .iter()
+            .map(|seat| (head(seat.agent_id.as_str()), seat))
+            .collect();
+        seats.sort_unstable_by(|(one, its), (other, others)| {
+            one.cmp(other)
+                .then_with(|| its.agent_id.cmp(&others.agent_id))
+        });
+        seats.into_iter().map(|(_, seat)| seat).collect()
     }
 
     /// How many there are.
@@ -138,6 +144,15 @@ impl PartialEq for Seats {
 fn tag(agent: &str) -> u32 {
     let step = |tag: u32, byte: u8| (tag ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     agent.bytes().fold(0x811c_9dc5, step)
+}
+
+/// The first bytes of an agent's id as a number: where two differ in it, they are in its order.
+fn head(agent: &str) -> u128 {
+    let mut head = [0; 16];
+    for (byte, of_id) in head.iter_mut().zip(agent.bytes()) {
+        *byte = of_id;
+    }
+    u128::from_be_bytes(head)
 }
 
 impl Seat {
@@ -218,6 +233,35 @@ mod tests {
             }
             assert_eq!(seats.len(), 2);
         }
+    }
+
+    #[test]
+    fn seats_are_by_agent_however_alike_ids_are() {
+        let long = "an-id-of-more-than-sixteen-bytes";
+        let ids = [
+            "b",
+            "",
+            "a",
+            "a\0",
+            "a\0b",
+            "ab",
+            "é",
+            "Z",
+            "0",
+            long,
+            "an-id-of-more-t",
+            "\0",
+            "ÿ",
+            "an-id-of-more-than-sixteen-bytez",
+            "an-id-of-more-th",
+            "a\0\0",
+        ];
+        let mut seats = Seats::default();
+        ids.iter().for_each(|id| take(&mut seats, id));
+        let mut sorted: Vec<AgentId> = ids.iter().map(|id| AgentId::from(*id)).collect();
+        sorted.sort();
+        let found = seats.by_agent().into_iter().map(|seat| &seat.agent_id);
+        assert!(found.eq(&sorted));
     }
 
     #[test]
