@@ -29,6 +29,12 @@ struct Place {
 }
 
 impl Held {
+    /// With room for so many bytes, so that it does not move while it grows.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        let (bytes, records) = (Vec::with_capacity(bytes), Vec::new());
+        Self { bytes, records }
+    }
+
     /// Holds one more; about how many bytes it takes.
     pub(super) fn push(&mut self, stored: &Stored) -> usize {
         let before = self.bytes.len();

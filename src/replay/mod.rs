@@ -169,7 +169,10 @@ impl<'a> Replay<'a> {
         if self.rules.is_trust_replayed() {
             return self.go_on(stored);
         }
-        self.held_bytes += self.held.entry(stored.partition).or_default().push(stored);
+        let share = HELD / usize::try_from(self.about.partitions).unwrap_or(1).max(1);
+        let held = self.held.entry(stored.partition);
+        let held = held.or_insert_with(|| Held::with_room(share));
+        self.held_bytes += held.push(stored);
         if self.held_bytes >= HELD {
             self.go_through()?;
         }
