@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use clap::Args;
+use quorate_core::records::{Reason, Status};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Output;
 use super::history::{Progress, Which};
+use super::watch::symbols;
 use crate::config::Config;
 use crate::replay::{Change, Count, HalfLife, Keeping, Replayed, Rules, replay};
 use crate::wire::{self, files};
@@ -164,8 +166,10 @@ fn words(replayed: &Replayed) -> String {
 }
 
 fn line(change: &Change) -> String {
-    let told = |status: Option<_>, reason: Option<_>, is_open| match (status, reason) {
-        (Some(status), Some(reason)) => format!("{status:?} ({reason:?})"),
+    let told = |status: Option<Status>, reason: Option<Reason>, is_open| match (status, reason) {
+        (Some(status), Some(reason)) => {
+            format!("{} ({})", symbols(&[status]), symbols(&[reason]))
+        }
         _ if is_open => "open still".to_owned(),
         _ => "not opened".to_owned(),
     };
@@ -179,4 +183,39 @@ fn line(change: &Change) -> String {
         told(change.from, change.from_reason, false),
         told(change.to, change.to_reason, change.open),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_core::ids::ProposalId;
+
+    use super::*;
+
+    #[test]
+    fn a_round_that_comes_out_otherwise_is_told_in_the_protocols_words() {
+        let change = Change {
+            proposal_id: ProposalId::from_bytes([0; 16]),
+            from: Some(Status::Approved),
+            to: Some(Status::Escalated),
+            from_reason: Some(Reason::MarginMet),
+            to_reason: Some(Reason::HighStakes),
+            open: false,
+            refused: None,
+            result: None,
+        };
+        let told = line(&change);
+        let (_, told) = told.split_once(": ").unwrap();
+        assert_eq!(told, "APPROVED (MARGIN_MET) -> ESCALATED (HIGH_STAKES)\n");
+        let refused = Change {
+            to: None,
+            to_reason: None,
+            refused: Some("agent_not_listed".to_owned()),
+            ..change
+        };
+        let told = line(&refused);
+        assert!(
+            told.ends_with("-> not opened, agent_not_listed\n"),
+            "{told}"
+        );
+    }
 }

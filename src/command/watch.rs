@@ -208,7 +208,7 @@ fn in_place(stored: &Stored, record: &Value) -> Value {
 }
 
 /// Symbols as the schemas have them, joined.
-fn symbols<T: serde::Serialize>(of: &[T]) -> String {
+pub(super) fn symbols<T: serde::Serialize>(of: &[T]) -> String {
     let symbol = |one: &T| match text::to_value(one) {
         Ok(Value::String(symbol)) => symbol,
         _ => String::new(),
