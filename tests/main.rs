@@ -13,6 +13,7 @@ mod console;
 mod demo;
 mod dev;
 mod doctor;
+mod empties;
 mod evaluate;
 mod examples;
 mod faults;

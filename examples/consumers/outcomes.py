@@ -63,6 +63,8 @@ while not (to_end and consumer.assignment() and len(ended) == len(consumer.assig
             raise SystemExit(message.error())
         ended.add(message.partition())
         continue
+    if message.value() is None:
+        continue  # a tick: it says nothing
     outcome = outcome_of(message.value())
     with database:
         row = (outcome["proposal_id"], outcome["resolution"])
