@@ -54,6 +54,8 @@ pub enum Fault {
     PositionsLeftPending = 24,
     /// What a transaction left open whose end did not come everywhere is not ended.
     TornLeft = 25,
+    /// Whether the ends that end what was left open came everywhere is not looked at.
+    EndsTrusted = 26,
 }
 
 /// Every fault with the name it is chosen by.
@@ -80,6 +82,7 @@ const NAMES: &[(&str, Fault)] = &[
     ("restore-speaks", Fault::RestoreSpeaks),
     ("positions-left-pending", Fault::PositionsLeftPending),
     ("torn-left", Fault::TornLeft),
+    ("ends-trusted", Fault::EndsTrusted),
 ];
 
 static ON: AtomicU8 = AtomicU8::new(0);

@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
+use quorate::transport::kafka::Appender;
 use quorate_core::topic::Topic;
 
 use super::zombies::behind_proxy;
-use super::{PARTITIONS, play, tell, times, until, wait, within};
+use super::{CATCH_UP, PARTITIONS, play, tell, times, until, wait, within};
 use crate::support::load::{self, Random};
 use crate::support::mortal::Mortal;
 use crate::support::oracle::{Damage, Log};
@@ -113,6 +114,111 @@ fn a_transaction_whose_ends_were_forgotten_would_be_seen() {
         let start = |name: &str| house.run_faulty(name, switch);
         forget(&house, &proxy, random, start, |turns| turns == 2)
     });
+}
+
+/// How long what nobody will say is waited for.
+#[cfg(debug_assertions)]
+const STAYS_OUT: Duration = Duration::from_secs(15);
+
+/// Appends what will be refused.
+fn poison(house: &House, partition: i32) {
+    let appender = Appender::open(&house.connection()).unwrap();
+    let (key, value) = (Some(&b"nobody"[..]), Some(&b"nothing"[..]));
+    appender
+        .append(Topic::Responses, partition, key, value, &[])
+        .unwrap();
+    appender.settle().unwrap();
+}
+
+/// A single refusal whose transaction ended everywhere but where it was written, and nothing after
+/// it.
+fn refuse_once(house: &House, proxy: &Proxy) -> Log {
+    let log = Log::at(house.connection(), PARTITIONS);
+    until(|| house.logged("restored") >= PARTITIONS.unsigned_abs() as usize);
+    proxy.lose_markers_in(".dead-letters");
+    poison(house, 1);
+    until(|| proxy.is_down());
+    wait(300);
+    proxy.come_back();
+    log
+}
+
+#[test]
+fn what_is_left_where_nothing_follows_is_ended() {
+    let (house, proxy) = behind_proxy();
+    let one = house.run_alone();
+    let log = refuse_once(&house, &proxy);
+    until(|| !log.letters().is_empty());
+    until(|| house.logged("committed the rest of a transaction") > 0);
+    one.stop();
+    // Whoever reads it goes on: what ended it says nothing.
+    let letters = house.ok(&["dead-letters", "list", "--output", "json"]);
+    assert_eq!(letters.matches("\"malformed\"").count(), 1, "{letters}");
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn what_is_left_where_nothing_follows_would_be_missed() {
+    let (house, proxy) = behind_proxy();
+    let one = house.run_alone_with(Some("torn-left"));
+    let log = refuse_once(&house, &proxy);
+    let is_seen = || !log.letters().is_empty();
+    assert!(!within(STAYS_OUT, is_seen), "it came to be seen");
+    one.stop();
+}
+
+/// Has what ends a forgotten transaction be forgotten as well, while whoever ends it tries; whether
+/// outcomes go on coming then, before somebody's patience is over.
+fn forget_again(house: &House, proxy: &Proxy, random: &mut Random, patience: Duration) -> bool {
+    let log = Log::at(house.connection(), PARTITIONS);
+    let goes_on = |patience| {
+        let outcomes = log.count(Topic::Outcomes);
+        within(patience, || log.count(Topic::Outcomes) > outcomes)
+    };
+    assert!(goes_on(CATCH_UP), "waited in vain: nothing is decided");
+    wait(random.within(500..1_500));
+    let failed = house.logged("engine failed");
+    proxy.lose_markers();
+    until(|| proxy.is_down());
+    until(|| house.logged("engine failed") > failed);
+    let looked = house.logged("what a transaction left");
+    proxy.be_deaf(true);
+    proxy.come_back();
+    until(|| house.logged("what a transaction left") > looked);
+    wait(random.within(2_000..4_000));
+    proxy.be_deaf(false);
+    goes_on(patience)
+}
+
+#[test]
+fn the_end_of_what_was_forgotten_is_not_forgotten_in_its_turn() {
+    let fault = "an end that was forgotten, and what ended it then, too";
+    let mut random = Random::of_this_run(fault);
+    let seed = random.seed();
+    let (house, proxy) = behind_proxy();
+    let played = play(&house, &mut random, |random| {
+        let one = house.run_alone();
+        let goes_on = forget_again(&house, &proxy, random, CATCH_UP);
+        assert!(goes_on, "waited in vain: nothing is decided any more");
+        vec![one]
+    });
+    tell(fault, 1, seed, &house, &played);
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn the_end_of_what_was_forgotten_would_be_missed() {
+    let switch = "ends-trusted";
+    let mut random = Random::of_this_run(switch);
+    let (house, proxy) = behind_proxy();
+    let mut goes_on = true;
+    super::under_load(&house, &mut random, |random| {
+        let one = house.run_alone_with(Some(switch));
+        goes_on = forget_again(&house, &proxy, random, STAYS_OUT);
+        vec![one]
+    });
+    // Rounds that are open there are read to their end before anything else, which never comes.
+    assert!(!goes_on, "all goes on");
 }
 
 /// The same by a broker that is truly killed: whether it forgets depends on how soon its partitions

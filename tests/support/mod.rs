@@ -463,7 +463,12 @@ impl House {
 
     /// Starts a processor of one engine: once it has its partitions, nobody comes to share them.
     pub(crate) fn run_alone(&self) -> Processor {
-        self.start("one", &["--engines", "1"], None)
+        self.run_alone_with(None)
+    }
+
+    /// The same with a fault put into it, if one is named.
+    pub(crate) fn run_alone_with(&self, fault: Option<&str>) -> Processor {
+        self.start("one", &["--engines", "1"], fault)
     }
 
     /// Starts a processor of a name; with another's name it fences that one.

@@ -297,12 +297,20 @@ impl Log {
         (0..partitions).map(of).sum()
     }
 
+    /// The records of a partition that say something: one without a value has ended what a
+    /// transaction left open (`src/transport/kafka/settle.rs`), or is a tombstone.
+    fn said(&self, topic: Topic, partition: i32) -> Vec<Stored> {
+        let read = self.read(topic, partition);
+        let said = read.iter().filter(|stored| stored.value.is_some());
+        said.cloned().collect()
+    }
+
     /// What was refused, and why.
     pub(crate) fn letters(&self) -> BTreeMap<Refused, usize> {
         let mut findings = Findings::default();
         for partition in 0..self.partitions {
-            for stored in self.read(Topic::DeadLetters, partition).iter() {
-                findings.refuse(self.decode(stored));
+            for stored in self.said(Topic::DeadLetters, partition) {
+                findings.refuse(self.decode(&stored));
             }
         }
         findings.refused
@@ -379,28 +387,25 @@ impl Log {
         let mut findings = Findings::default();
         let agents = timed(&self.read(Topic::Agents, 0));
         for partition in 0..self.partitions {
-            for stored in self.read(Topic::Outcomes, partition).iter() {
-                findings.decide(&self.decode(stored));
+            let said = |topic| self.said(topic, partition);
+            for stored in said(Topic::Outcomes) {
+                findings.decide(&self.decode(&stored));
             }
-            for stored in self.read(Topic::Escalations, partition).iter() {
-                findings.escalate(&self.decode(stored));
+            for stored in said(Topic::Escalations) {
+                findings.escalate(&self.decode(&stored));
             }
-            for stored in self.read(Topic::DeadLetters, partition).iter() {
-                findings.refuse(self.decode(stored));
+            for stored in said(Topic::DeadLetters) {
+                findings.refuse(self.decode(&stored));
             }
-            // A tombstone may be of a round that never was (`src/transport/kafka/settle.rs`).
-            let rounds = self.read(Topic::Rounds, partition);
-            for stored in rounds.iter().filter(|stored| stored.value.is_some()) {
-                findings.keep(&self.decode(stored));
+            for stored in said(Topic::Rounds) {
+                findings.keep(&self.decode(&stored));
             }
-            for stored in self.read(Topic::TrustUpdates, partition).iter() {
-                findings.teach(&every_row_seen(self.decode(stored), &agents));
+            for stored in said(Topic::TrustUpdates) {
+                findings.teach(&every_row_seen(self.decode(&stored), &agents));
             }
         }
-        let scores = self.read(Topic::Trust, 0);
-        // A tombstone ends what a transaction left open there.
-        for stored in scores.iter().filter(|stored| stored.value.is_some()) {
-            findings.score(&self.decode(stored));
+        for stored in self.said(Topic::Trust, 0) {
+            findings.score(&self.decode(&stored));
         }
         findings
     }

@@ -8,12 +8,12 @@
 //! broker's stays, so that the frame can still arrive.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use super::markers;
+use super::markers::Markers;
 
 const PRODUCE: i16 = 0;
 const ADD_PARTITIONS: i16 = 24;
@@ -37,6 +37,15 @@ pub(crate) enum Stage {
     Arrived,
 }
 
+/// Which part of an end gets lost.
+#[derive(Clone, Copy, Debug)]
+enum Loses {
+    /// All of it.
+    Whole,
+    /// What of it is for a topic of this name.
+    In(&'static str),
+}
+
 #[derive(Debug)]
 struct State {
     stage: Stage,
@@ -46,8 +55,10 @@ struct State {
     /// were.
     keeps_markers: bool,
     kept: usize,
-    /// Whether the next end of a transaction gets lost.
-    loses: bool,
+    /// Whether the next end of a transaction gets lost, and where.
+    loses: Option<Loses>,
+    /// Whether every end of a transaction gets lost, and nobody is told.
+    is_deaf: bool,
     /// Whether nobody is let through, since an end was lost.
     is_down: bool,
     /// Those who are.
@@ -68,7 +79,8 @@ impl Proxy {
             whose: Vec::new(),
             keeps_markers: false,
             kept: 0,
-            loses: false,
+            loses: None,
+            is_deaf: false,
             is_down: false,
             clients: Vec::new(),
         };
@@ -116,7 +128,17 @@ impl Proxy {
     /// Has the coordinator believe that it ended its next transaction, which it did not. In that moment
     /// nobody is let through any more: the broker is lost.
     pub(crate) fn lose_markers(&self) {
-        self.state().loses = true;
+        self.state().loses = Some(Loses::Whole);
+    }
+
+    /// The same of the next transaction that has written to a topic: it ends everywhere else.
+    pub(crate) fn lose_markers_in(&self, topic: &'static str) {
+        self.state().loses = Some(Loses::In(topic));
+    }
+
+    /// Has the coordinator believe that it ended any transaction, and lets everybody go on.
+    pub(crate) fn be_deaf(&self, deaf: bool) {
+        self.state().is_deaf = deaf;
     }
 
     /// Whether that has come to pass.
@@ -176,9 +198,17 @@ impl Proxy {
                 client.shutdown(Shutdown::Both)?;
                 return upstream.shutdown(Shutdown::Both);
             }
-            if key == MARKERS && self.loses() {
-                self.lose(&frame, client)?;
-                return upstream.shutdown(Shutdown::Both);
+            if key == MARKERS {
+                let said = Markers::of(&frame);
+                if let Some(which) = self.loses(&said) {
+                    let upstream_at = upstream.peer_addr()?;
+                    self.lose(said, which, client, upstream_at)?;
+                    return upstream.shutdown(Shutdown::Both);
+                }
+                if self.state().is_deaf {
+                    client.write_all(&said.answer())?;
+                    continue;
+                }
             }
             self.note(key, &frame);
             upstream.write_all(&frame)?;
@@ -191,15 +221,25 @@ impl Proxy {
         state.keeps_markers
     }
 
-    /// Whether an end gets lost now; nobody else is let through, so that no other does.
-    fn loses(&self) -> bool {
+    /// Whether an end gets lost now, and what of it; nobody else is let through, so that no other
+    /// does.
+    fn loses(&self, said: &Markers<'_>) -> Option<Loses> {
         let mut state = self.state();
-        state.is_down |= state.loses;
-        std::mem::take(&mut state.loses)
+        if matches!(state.loses, Some(Loses::In(topic)) if !said.concern(topic)) {
+            return None;
+        }
+        state.is_down |= state.loses.is_some();
+        state.loses.take()
     }
 
     /// Hangs up on everybody, then tells the coordinator that all is done.
-    fn lose(&self, frame: &[u8], mut coordinator: TcpStream) -> std::io::Result<()> {
+    fn lose(
+        &self,
+        said: Markers<'_>,
+        which: Loses,
+        mut coordinator: TcpStream,
+        broker: SocketAddr,
+    ) -> std::io::Result<()> {
         let own = coordinator.peer_addr()?;
         for client in std::mem::take(&mut self.state().clients) {
             if client.peer_addr().is_ok_and(|address| address != own) {
@@ -207,10 +247,14 @@ impl Proxy {
                 let _closed = client.shutdown(Shutdown::Both);
             }
         }
+        let answer = said.answer();
+        if let Loses::In(topic) = which {
+            tell(broker, &said.without(topic).frame())?;
+        }
         // ORDER: the coordinator hears it when what was on its way has come: where it held the transaction
         // for done, another of the same producer could begin.
         thread::sleep(Duration::from_millis(200));
-        coordinator.write_all(&markers::answer(frame))?;
+        coordinator.write_all(&answer)?;
         // It hangs up when it has heard.
         coordinator.shutdown(Shutdown::Write)
     }
@@ -254,6 +298,16 @@ impl Proxy {
         thread::park();
         Ok(())
     }
+}
+
+/// Hands a frame over on a connection of its own, and waits for the answer.
+fn tell(broker: SocketAddr, frame: &[u8]) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(broker)?;
+    stream.write_all(frame)?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut answer)
 }
 
 /// The transactional id a frame that ends a transaction begins with, after its header.

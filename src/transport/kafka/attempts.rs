@@ -19,37 +19,44 @@ pub(super) struct Attempt {
 }
 
 /// The last transactions of one id: the one under way, and the one before it, whose end may still
-/// be on its way when its success has been told.
+/// be on its way when its success has been told; and those that are in doubt.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attempts(Arc<Mutex<VecDeque<Attempt>>>);
+pub(super) struct Attempts(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    last: VecDeque<Attempt>,
+    /// Committed before a broker was lost, and not looked after since; oldest first.
+    doubtful: Vec<Attempt>,
+}
 
 impl Attempts {
-    /// How many are kept.
+    /// How many of the last ones are kept.
     const KEPT: usize = 2;
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Attempt>> {
+    fn lock(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note that a transaction has begun.
     pub(super) fn begin(&self) {
-        let mut attempts = self.lock();
-        attempts.push_back(Attempt::default());
-        while attempts.len() > Self::KEPT {
-            attempts.pop_front();
+        let last = &mut self.lock().last;
+        last.push_back(Attempt::default());
+        while last.len() > Self::KEPT {
+            last.pop_front();
         }
     }
 
     /// Takes note that a record is on its way to a partition.
     pub(super) fn touch(&self, topic: Topic, partition: i32) {
-        if let Some(attempt) = self.lock().back_mut() {
+        if let Some(attempt) = self.lock().last.back_mut() {
             attempt.written.entry((topic, partition)).or_default();
         }
     }
 
     /// Takes note of where a record came to lie.
     pub(super) fn delivered(&self, topic: Topic, partition: i32, offset: i64) {
-        if let Some(attempt) = self.lock().back_mut() {
+        if let Some(attempt) = self.lock().last.back_mut() {
             let last = attempt.written.entry((topic, partition)).or_default();
             *last = (*last).max(Some(offset));
         }
@@ -57,35 +64,47 @@ impl Attempts {
 
     /// Takes note that the transaction is to be committed, with these positions.
     pub(super) fn asked(&self, positions: &TopicPartitionList) {
-        if let Some(attempt) = self.lock().back_mut() {
+        if let Some(attempt) = self.lock().last.back_mut() {
             attempt.positions = Some(positions.clone());
         }
     }
 
     /// Takes note that the commit was told to be a success.
     pub(super) fn done(&self) {
-        if let Some(attempt) = self.lock().back_mut() {
+        if let Some(attempt) = self.lock().last.back_mut() {
             attempt.done = true;
         }
     }
 
-    /// Keeps these as well, as older ones.
-    pub(super) fn remember(&self, older: Vec<Attempt>) {
-        let mut attempts = self.lock();
-        older
-            .into_iter()
-            .rev()
-            .for_each(|old| attempts.push_front(old));
+    /// Puts those whose success was told in doubt: a broker was lost. They are kept however many
+    /// others follow, and whatever becomes of their producer.
+    pub(super) fn doubt(&self) {
+        let noted = &mut *self.lock();
+        let (done, open) = noted.last.drain(..).partition(|attempt| attempt.done);
+        let done: VecDeque<Attempt> = done;
+        noted.doubtful.extend(done);
+        noted.last = open;
+    }
+
+    /// Those in doubt, oldest first.
+    pub(super) fn doubtful(&self) -> Vec<Attempt> {
+        self.lock().doubtful.clone()
+    }
+
+    /// Takes note that those in doubt have ended everywhere.
+    pub(super) fn trust(&self) {
+        self.lock().doubtful.clear();
     }
 
     /// What is kept, oldest first.
     pub(super) fn kept(&self) -> Vec<Attempt> {
-        self.lock().iter().cloned().collect()
+        let noted = self.lock();
+        noted.doubtful.iter().chain(&noted.last).cloned().collect()
     }
 
     /// Forgets all of it: it has ended everywhere.
     pub(super) fn forget(&self) {
-        self.lock().clear();
+        *self.lock() = Noted::default();
     }
 }
 
@@ -121,5 +140,32 @@ mod tests {
         assert_eq!(kept, [written(Some(5)), written(Some(9))]);
         attempts.forget();
         assert!(attempts.kept().is_empty());
+    }
+
+    #[test]
+    fn those_in_doubt_are_kept_until_they_are_trusted() {
+        let attempts = Attempts::default();
+        let transaction = |partition, is_done| {
+            attempts.begin();
+            attempts.touch(Topic::Outcomes, partition);
+            if is_done {
+                attempts.done();
+            }
+        };
+        let partitions = |attempts: Vec<Attempt>| -> Vec<i32> {
+            let places = attempts.into_iter().flat_map(|attempt| attempt.written);
+            places.map(|((_, partition), _)| partition).collect()
+        };
+        (0..3).for_each(|partition| transaction(partition, true));
+        transaction(3, false);
+        attempts.doubt();
+        attempts.doubt();
+        assert_eq!(partitions(attempts.doubtful()), [2]);
+        attempts.done();
+        attempts.doubt();
+        (4..7).for_each(|partition| transaction(partition, true));
+        assert_eq!(partitions(attempts.kept()), [2, 3, 5, 6]);
+        attempts.trust();
+        assert_eq!(partitions(attempts.kept()), [5, 6]);
     }
 }

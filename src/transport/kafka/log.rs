@@ -349,7 +349,6 @@ impl Log for Membership {
                 vitals.clock(topic, appended.partition, ahead);
             }
         }
-        self.transaction.check()?;
         let mut list = TopicPartitionList::new();
         for (&partition, committed) in read {
             for (&topic, position) in &committed.positions {
@@ -363,8 +362,8 @@ impl Log for Membership {
         let member = self.consumer.group_metadata().ok_or_else(|| {
             Error::Unfit("cannot commit: not a member of the consumer group".to_owned())
         })?;
-        self.transaction
-            .commit(&list, &member)
-            .map_err(|error| self.judge(error))
+        let committed = self.transaction.commit(&list, &member);
+        committed.map_err(|error| self.judge(error))?;
+        self.transaction.check()
     }
 }

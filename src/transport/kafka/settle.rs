@@ -12,23 +12,29 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use quorate_core::fault::{self, Fault};
 use quorate_core::topic::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use rdkafka::util::Timeout;
 
 use super::append::{drain, record, send};
-use super::attempts::Attempt;
+use super::attempts::{Attempt, Attempts};
 use super::connection::PATIENCE;
 use super::read::Quiet;
 use super::transaction::Written;
 use super::{Connection, Error, Gauge, Reader, partitions};
+use crate::engine::TICK_HEADER;
 use crate::transport::Reading;
 use crate::wire;
+
+/// How often to look whether an end has come.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What became of a transaction in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +72,8 @@ struct Rest {
     commit: BTreeSet<(Topic, i32)>,
     /// Where records of others are.
     abort: BTreeSet<(Topic, i32)>,
-}
-
-impl Rest {
-    /// Whether there is anything to be done.
-    fn is_some(&self) -> bool {
-        self.positions.is_some() || !self.commit.is_empty() || !self.abort.is_empty()
-    }
+    /// Whether one came to nothing whose success was told.
+    undone: bool,
 }
 
 /// Looks at partitions and positions from outside.
@@ -110,6 +111,7 @@ impl Look {
             if committed && reached == Some(false) {
                 rest.positions = positions.cloned();
             }
+            rest.undone |= attempt.done && !committed;
             let open = places.iter().filter(|(_, seen)| *seen == Seen::Open);
             let open = open.map(|(place, _)| *place);
             if committed {
@@ -161,9 +163,28 @@ impl Look {
     }
 }
 
-/// Whether all that these transactions touched has been ended.
-pub(super) fn is_settled(connection: &Connection, attempts: &[Attempt]) -> Result<bool, Error> {
-    Ok(!Look::open(connection)?.rest(attempts)?.is_some())
+/// What is left of transactions whose success was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing: they have ended everywhere.
+    Nothing,
+    /// They are committed, and some of it is open still: the end of the next transaction takes it
+    /// along, in the partitions that one touches.
+    Committed,
+    /// Something that was not committed.
+    Undone,
+}
+
+/// What is left of these transactions.
+pub(super) fn left(connection: &Connection, attempts: &[Attempt]) -> Result<Left, Error> {
+    let rest = Look::open(connection)?.rest(attempts)?;
+    Ok(if rest.undone || !rest.abort.is_empty() {
+        Left::Undone
+    } else if rest.positions.is_some() || !rest.commit.is_empty() {
+        Left::Committed
+    } else {
+        Left::Nothing
+    })
 }
 
 /// Ends what is left of the last transactions of an id, by a producer that has just taken it over.
@@ -185,99 +206,146 @@ pub(super) fn settle(
     } else {
         Look::open(connection)?.rest(attempts)?
     };
-    let Rest {
-        positions,
-        commit,
-        abort,
-    } = rest;
-    let doing = || Error::kafka("end what a transaction left behind");
-    if positions.is_some() || commit.iter().any(|(topic, _)| is_restored(*topic)) {
-        producer.begin_transaction().map_err(doing())?;
-        for &(topic, partition) in &commit {
-            // What never was is forgotten. Elsewhere nothing can be written that nobody would read;
-            // what is open there ends with the next record.
-            if is_restored(topic) {
-                let id = nobodys(partition, partitions(connection)?);
-                let forgotten = record(connection.name(topic), partition, Some(&id), None, &[]);
-                send(producer, forgotten).map_err(doing())?;
-            }
+    let end = End {
+        connection,
+        producer,
+        member,
+        timeout,
+    };
+    end.commit(&rest)?;
+    end.give_up(&rest.abort)?;
+    if !rest.abort.is_empty() {
+        tracing::warn!(abort = ?rest.abort, "aborted the rest of a transaction");
+    }
+    Ok(())
+}
+
+/// Ends what others left by the end of a transaction of its own, which takes along whatever the
+/// same producer has open in the partitions it has written to.
+struct End<'a> {
+    connection: &'a Connection,
+    producer: &'a BaseProducer<Written>,
+    member: &'a ConsumerGroupMetadata,
+    timeout: Duration,
+}
+
+impl End<'_> {
+    /// Commits what is open of transactions that were committed, and their positions.
+    fn commit(&self, rest: &Rest) -> Result<(), Error> {
+        if rest.positions.is_none() && rest.commit.is_empty() {
+            return Ok(());
         }
-        if !drain(producer, timeout) {
-            let doing = "end what a transaction left behind";
-            return Err(Error::TimedOut(doing.to_owned()));
+        let doing = || Error::kafka("end what a transaction left behind");
+        self.producer.begin_transaction().map_err(doing())?;
+        self.noted().begin();
+        self.write(&rest.commit).map_err(doing())?;
+        if !drain(self.producer, self.timeout) {
+            return Err(too_long());
         }
-        if let Some(positions) = positions {
-            let put = producer.send_offsets_to_transaction(&positions, member, timeout);
+        if let Some(positions) = &rest.positions {
+            let put =
+                self.producer
+                    .send_offsets_to_transaction(positions, self.member, self.timeout);
             put.map_err(doing())?;
         }
-        producer
-            .commit_transaction(Timeout::Never)
+        let committed = self.producer.commit_transaction(Timeout::Never);
+        committed.map_err(doing())?;
+        self.await_end()?;
+        tracing::warn!(commit = ?rest.commit, "committed the rest of a transaction");
+        Ok(())
+    }
+
+    /// Aborts what is open in these partitions, and pending in the group.
+    ///
+    /// ORDER: the positions first. Aborted without them, the records would be lost, since the next
+    /// commit takes pending positions along.
+    fn give_up(&self, places: &BTreeSet<(Topic, i32)>) -> Result<(), Error> {
+        let doing = || Error::kafka("give up what a transaction left behind");
+        self.producer.begin_transaction().map_err(doing())?;
+        let mut list = TopicPartitionList::new();
+        let responses = self.connection.name(Topic::Responses);
+        list.add_partition_offset(responses, 0, Place::Offset(0))
             .map_err(doing())?;
-        tracing::warn!(?commit, "committed the rest of a transaction");
+        let put = self
+            .producer
+            .send_offsets_to_transaction(&list, self.member, self.timeout);
+        self.noted().begin();
+        if put.is_ok() {
+            self.write(places).map_err(doing())?;
+            drain(self.producer, self.timeout);
+        }
+        // ORDER: aborted whatever became of it; never committed.
+        let aborted = self.producer.abort_transaction(self.timeout);
+        aborted.map_err(doing())?;
+        match put {
+            Err(error) if places.is_empty() => {
+                tracing::debug!(%error, "the group takes no positions from a stranger");
+            }
+            put => put.map_err(doing())?,
+        }
+        self.await_end()
     }
-    give_up(connection, producer, member, &abort, timeout)?;
-    if !abort.is_empty() {
-        tracing::warn!(?abort, "aborted the rest of a transaction");
-    }
-    Ok(())
-}
 
-/// Whether it is read to its end before an engine begins: none would, so that nobody would ever
-/// write the record that ends what is open there.
-const fn is_restored(topic: Topic) -> bool {
-    matches!(topic, Topic::Rounds | Topic::Trust)
-}
-
-/// Aborts what is open in these partitions, and pending in the group.
-///
-/// ORDER: the positions first. Aborted without them, the records would be lost, since the next
-/// commit takes pending positions along.
-fn give_up(
-    connection: &Connection,
-    producer: &BaseProducer<Written>,
-    member: &ConsumerGroupMetadata,
-    places: &BTreeSet<(Topic, i32)>,
-    timeout: Duration,
-) -> Result<(), Error> {
-    let doing = || Error::kafka("give up what a transaction left behind");
-    producer.begin_transaction().map_err(doing())?;
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(connection.name(Topic::Responses), 0, Place::Offset(0))
-        .map_err(doing())?;
-    let put = producer.send_offsets_to_transaction(&list, member, timeout);
-    let noted = &producer.context().attempts;
-    noted.begin();
-    if put.is_ok() {
+    /// Writes to every one of these partitions what says nothing.
+    fn write(&self, places: &BTreeSet<(Topic, i32)>) -> Result<(), KafkaError> {
         for &(topic, partition) in places {
-            noted.touch(topic, partition);
-            let name = connection.name(topic);
-            // Nobody will see it; a compacted topic takes none without a key.
-            let nothing = record(name, partition, Some(b"nothing"), None, &[]);
-            send(producer, nothing).map_err(doing())?;
+            self.noted().touch(topic, partition);
+            let name = self.connection.name(topic);
+            let nobody = match topic {
+                // A compacted topic takes none without a key. What never was is forgotten.
+                Topic::Rounds => {
+                    let of = partitions(self.connection);
+                    Some(nobodys(partition, of.unwrap_or(1)))
+                }
+                Topic::Trust => Some(nobodys(0, 1)),
+                _ => None,
+            };
+            let tick: &[_] = &[(TICK_HEADER, &b"1"[..])];
+            let headers = if nobody.is_none() { tick } else { &[] };
+            let empty = record(name, partition, nobody.as_deref(), None, headers);
+            send(self.producer, empty)?;
         }
-        drain(producer, timeout);
+        Ok(())
     }
-    // ORDER: aborted whatever became of it; never committed.
-    producer.abort_transaction(timeout).map_err(doing())?;
-    let attempt = noted.kept().pop().unwrap_or_default();
-    match put {
-        Err(error) if places.is_empty() => {
-            tracing::debug!(%error, "the group takes no positions from a stranger");
+
+    /// Waits until the end of this transaction has come everywhere. Its success is told before; if
+    /// a broker is lost meanwhile, it may be forgotten like that of those it ends.
+    fn await_end(&self) -> Result<(), Error> {
+        let written = self.noted().kept().pop().unwrap_or_default().written;
+        if written.is_empty() || fault::is_on(Fault::EndsTrusted) {
+            return Ok(());
         }
-        put => put.map_err(doing())?,
+        let gauge = Gauge::open(self.connection)?;
+        let until = Instant::now() + self.timeout;
+        for (&(topic, partition), last) in &written {
+            // Where the record did not come, nothing was ended.
+            let last = last.ok_or_else(too_long)?;
+            while gauge.ends(topic, partition)?.stable <= last {
+                if Instant::now() >= until {
+                    return Err(too_long());
+                }
+                thread::sleep(LOOK);
+            }
+        }
+        Ok(())
     }
-    // Where the record did not come, nothing was ended.
-    if attempt.written.values().any(Option::is_none) {
-        let doing = "give up what a transaction left behind";
-        return Err(Error::TimedOut(doing.to_owned()));
+
+    fn noted(&self) -> &Attempts {
+        &self.producer.context().attempts
     }
-    Ok(())
 }
 
-/// A key that never was, which belongs on a partition.
+fn too_long() -> Error {
+    Error::TimedOut("end what a transaction left behind".to_owned())
+}
+
+/// A key that never was, which belongs on a partition. Nor will it be: proposals have ids of
+/// version 7, and this is one of version 8.
 fn nobodys(partition: i32, of: i32) -> Vec<u8> {
     loop {
-        let key = uuid::Uuid::now_v7().to_string().into_bytes();
+        let bytes = uuid::Uuid::now_v7().into_bytes();
+        let id = uuid::Builder::from_custom_bytes(bytes).into_uuid();
+        let key = id.to_string().into_bytes();
         if wire::partition_of(&key, of) == partition {
             return key;
         }
@@ -286,6 +354,8 @@ fn nobodys(partition: i32, of: i32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use quorate_core::ids::ProposalId;
+
     use super::*;
 
     #[test]
@@ -308,6 +378,8 @@ mod tests {
         for partition in 0..7 {
             let key = nobodys(partition, 7);
             assert_eq!(wire::partition_of(&key, 7), partition);
+            let id: ProposalId = str::from_utf8(&key).unwrap().parse().unwrap();
+            assert_eq!(id.v7_time(), None, "no proposal has it");
         }
     }
 }

@@ -22,9 +22,9 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
 use super::append::{drain, record, send};
-use super::attempts::{Attempt, Attempts};
+use super::attempts::Attempts;
 use super::connection::{PATIENCE, RETRY_BACKOFF, note};
-use super::settle::{is_settled, settle};
+use super::settle::{Left, left, settle};
 use super::{Connection, Error};
 use crate::telemetry::Vitals;
 
@@ -33,6 +33,9 @@ const SURELY_ONCE: Duration = RETRY_BACKOFF.saturating_sub(Duration::from_millis
 
 /// How long a broker that was lost is given before looking what became of transactions.
 const SETTLES: Duration = Duration::from_secs(3);
+
+/// How long the end of a transaction is given to take along what is left of those before it.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// How long a single call may keep us from noticing that we are to stop.
 const LOOK: Duration = Duration::from_millis(500);
@@ -45,10 +48,10 @@ pub(super) struct Transaction {
     timeout: Duration,
     open: bool,
     attempts: Attempts,
-    /// Transactions that were committed before a broker was lost, and when to look what became of
-    /// them.
-    doubtful: Vec<Attempt>,
+    /// When to look what became of those that are in doubt.
     look: Instant,
+    /// Whether something was left of them when last looked.
+    seen: bool,
     vitals: Arc<Vitals>,
 }
 
@@ -89,8 +92,8 @@ impl Transaction {
             timeout,
             open: false,
             attempts,
-            doubtful: Vec::new(),
             look: Instant::now(),
+            seen: false,
         })
     }
 
@@ -169,20 +172,24 @@ impl Transaction {
     /// # Errors
     /// [`Error::Unfit`] if they have not; whoever takes the id over ends them ([`settle`]).
     pub(super) fn check(&mut self) -> Result<(), Error> {
-        let lost = &self.producer.context().lost;
-        if lost.load(Ordering::Relaxed) {
-            lost.store(false, Ordering::Relaxed);
-            let done = self.attempts.kept().into_iter().filter(|old| old.done);
-            self.doubtful.extend(done);
-            self.look = Instant::now() + SETTLES;
-        }
-        if self.doubtful.is_empty() || Instant::now() < self.look {
+        self.notice();
+        // ORDER: not while one is under way. Given up for an error here, it would take along what
+        // is left of those that were committed; committed, it heals where it has written.
+        if self.open || Instant::now() < self.look {
             return Ok(());
         }
-        match is_settled(&self.connection, &self.doubtful) {
-            Ok(true) => self.doubtful.clear(),
-            Ok(false) => {
-                self.attempts.remember(std::mem::take(&mut self.doubtful));
+        let doubtful = self.attempts.doubtful();
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        match left(&self.connection, &doubtful) {
+            Ok(Left::Nothing) => self.attempts.trust(),
+            // The end of one that has just been committed may be on its way, and takes it along.
+            Ok(Left::Committed) if !self.seen => {
+                self.seen = true;
+                self.look = Instant::now() + AGAIN;
+            }
+            Ok(Left::Committed | Left::Undone) => {
                 let why = "the end of a transaction did not come everywhere";
                 return Err(Error::Unfit(why.to_owned()));
             }
@@ -192,6 +199,16 @@ impl Transaction {
             }
         }
         Ok(())
+    }
+
+    /// Takes note of the loss of a broker.
+    fn notice(&mut self) {
+        let lost = &self.producer.context().lost;
+        if lost.swap(false, Ordering::Relaxed) {
+            self.attempts.doubt();
+            self.look = Instant::now() + SETTLES;
+            self.seen = false;
+        }
     }
 
     /// One who never joined the group, whom brokers do not fence: a fault put in, else none.
@@ -204,6 +221,8 @@ impl Transaction {
 
     fn begin(&mut self) -> Result<(), Error> {
         if !self.open {
+            // ORDER: before those that are in doubt make room for this one.
+            self.notice();
             let begun = self.producer.begin_transaction();
             begun.map_err(Error::kafka("begin a transaction"))?;
             self.attempts.begin();
