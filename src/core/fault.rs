@@ -56,6 +56,8 @@ pub enum Fault {
     TornLeft = 25,
     /// Whether the ends that end what was left open came everywhere is not looked at.
     EndsTrusted = 26,
+    /// A transaction goes on though all brokers were lost while the one before it was ending.
+    BrokersLostUnseen = 27,
 }
 
 /// Every fault with the name it is chosen by.
@@ -83,6 +85,7 @@ const NAMES: &[(&str, Fault)] = &[
     ("positions-left-pending", Fault::PositionsLeftPending),
     ("torn-left", Fault::TornLeft),
     ("ends-trusted", Fault::EndsTrusted),
+    ("brokers-lost-unseen", Fault::BrokersLostUnseen),
 ];
 
 static ON: AtomicU8 = AtomicU8::new(0);

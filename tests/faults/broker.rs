@@ -4,11 +4,15 @@
 //! committed (`src/transport/kafka/settle.rs`): what it wrote stays open, and ends with another one. How
 //! often they do hangs on the machine, so that a proxy brings it about.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use quorate::transport::kafka::Appender;
 use quorate_core::topic::Topic;
 
+#[cfg(debug_assertions)]
+use super::ATTEMPTS;
 use super::zombies::behind_proxy;
 use super::{CATCH_UP, PARTITIONS, play, tell, times, until, wait, within};
 use crate::support::load::{self, Random};
@@ -164,6 +168,61 @@ fn what_is_left_where_nothing_follows_would_be_missed() {
     let log = refuse_once(&house, &proxy);
     let is_seen = || !log.letters().is_empty();
     assert!(!within(STAYS_OUT, is_seen), "it came to be seen");
+    one.stop();
+}
+
+/// Refusals without a pause, while a transaction ends everywhere but where they are written, and
+/// whoever wrote it is away for longer than its session lasts, so that the next one is given up;
+/// whether all of them are seen, before somebody's patience is over.
+fn refuse_on(house: &House, proxy: &Proxy, patience: Duration) -> bool {
+    let log = Log::at(house.connection(), PARTITIONS);
+    let before = log.letters().len();
+    let stop = AtomicBool::new(false);
+    let appended = thread::scope(|scope| {
+        let poisoning = scope.spawn(|| {
+            let appender = Appender::open(&house.connection()).unwrap();
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let (key, value) = (Some(&b"nobody"[..]), Some(&b"nothing"[..]));
+                appender
+                    .append(Topic::Responses, 1, key, value, &[])
+                    .unwrap();
+                count += 1;
+                wait(5);
+            }
+            appender.settle().unwrap();
+            count
+        });
+        until(|| log.letters().len() > before);
+        proxy.lose_markers_in(".dead-letters");
+        until(|| proxy.is_down());
+        // Its session is over by then, and it has not given up yet what it has begun.
+        wait(2_700);
+        proxy.come_back();
+        stop.store(true, Ordering::Relaxed);
+        poisoning.join().unwrap()
+    });
+    within(patience, || log.letters().len() == before + appended)
+}
+
+#[test]
+fn what_is_ending_as_all_brokers_are_lost_is_not_given_up_with_the_next() {
+    let (house, proxy) = behind_proxy();
+    let one = house.run_alone();
+    for _ in 0..times(2, 20) {
+        assert!(refuse_on(&house, &proxy, CATCH_UP), "they are not all seen");
+    }
+    one.stop();
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn what_is_given_up_with_the_next_would_be_missed() {
+    let (house, proxy) = behind_proxy();
+    let one = house.run_alone_with(Some("brokers-lost-unseen"));
+    // A client may be too late to come back within the time, and then does no harm.
+    let is_missed = |_| !refuse_on(&house, &proxy, STAYS_OUT);
+    assert!((0..ATTEMPTS).any(is_missed), "all of them are seen");
     one.stop();
 }
 

@@ -200,13 +200,22 @@ where
 /// Not `flush`, which looks in steps of 100 ms, nor `poll` with a time, which spins through the
 /// last millisecond of it.
 pub(super) fn drain<C: ProducerContext>(producer: &BaseProducer<C>, patience: Duration) -> bool {
+    drain_while(producer, patience, || true)
+}
+
+/// As [`drain`], as long as something is so.
+pub(super) fn drain_while<C: ProducerContext>(
+    producer: &BaseProducer<C>,
+    patience: Duration,
+    is_so: impl Fn() -> bool,
+) -> bool {
     let until = Instant::now() + patience;
     let mut left = producer.in_flight_count();
     while left > 0 {
         producer.poll(Duration::ZERO);
         let now = producer.in_flight_count();
         if now == left {
-            if Instant::now() > until {
+            if Instant::now() > until || !is_so() {
                 return false;
             }
             thread::sleep(LOOK);

@@ -3,9 +3,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use quorate_core::topic::Topic;
 use rdkafka::topic_partition_list::TopicPartitionList;
+
+/// How long the end of a transaction may be on its way, at most.
+const ENDS: Duration = Duration::from_secs(30);
 
 /// A transaction, as far as its producer knows.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +18,8 @@ pub(super) struct Attempt {
     pub(super) written: BTreeMap<(Topic, i32), Option<i64>>,
     /// The positions put into it, once it was to be committed.
     pub(super) positions: Option<TopicPartitionList>,
-    /// Whether its commit was told to be a success.
-    pub(super) done: bool,
+    /// When its commit was told to be a success.
+    pub(super) done: Option<Instant>,
 }
 
 /// The last transactions of one id: the one under way, and the one before it, whose end may still
@@ -72,7 +76,7 @@ impl Attempts {
     /// Takes note that the commit was told to be a success.
     pub(super) fn done(&self) {
         if let Some(attempt) = self.lock().last.back_mut() {
-            attempt.done = true;
+            attempt.done = Some(Instant::now());
         }
     }
 
@@ -80,10 +84,30 @@ impl Attempts {
     /// others follow, and whatever becomes of their producer.
     pub(super) fn doubt(&self) {
         let noted = &mut *self.lock();
-        let (done, open) = noted.last.drain(..).partition(|attempt| attempt.done);
+        let (done, open) = noted
+            .last
+            .drain(..)
+            .partition(|attempt| attempt.done.is_some());
         let done: VecDeque<Attempt> = done;
         noted.doubtful.extend(done);
         noted.last = open;
+    }
+
+    /// Whether the last one whose success was told may be ending still. It has ended once a record
+    /// of the next one has come to lie anywhere.
+    pub(super) fn may_be_ending(&self) -> bool {
+        let noted = self.lock();
+        let lies = |attempt: &Attempt| attempt.written.values().any(Option::is_some);
+        if noted
+            .last
+            .back()
+            .is_some_and(|next| next.done.is_none() && lies(next))
+        {
+            return false;
+        }
+        let mut all = noted.doubtful.iter().chain(&noted.last).rev();
+        let done = all.find_map(|attempt| attempt.done);
+        done.is_some_and(|at| at.elapsed() < ENDS)
     }
 
     /// Those in doubt, oldest first.
@@ -140,6 +164,26 @@ mod tests {
         assert_eq!(kept, [written(Some(5)), written(Some(9))]);
         attempts.forget();
         assert!(attempts.kept().is_empty());
+    }
+
+    #[test]
+    fn one_that_is_done_may_be_ending_until_the_next_has_written() {
+        let attempts = Attempts::default();
+        assert!(!attempts.may_be_ending());
+        attempts.begin();
+        attempts.touch(Topic::Outcomes, 1);
+        assert!(!attempts.may_be_ending(), "nobody said it is done");
+        attempts.done();
+        assert!(attempts.may_be_ending());
+        attempts.begin();
+        attempts.touch(Topic::Outcomes, 1);
+        assert!(attempts.may_be_ending());
+        attempts.doubt();
+        assert!(attempts.may_be_ending(), "doubted or not");
+        attempts.delivered(Topic::Outcomes, 1, 7);
+        assert!(!attempts.may_be_ending());
+        attempts.done();
+        assert!(attempts.may_be_ending(), "the next one");
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Look {
             if committed && reached == Some(false) {
                 rest.positions = positions.cloned();
             }
-            rest.undone |= attempt.done && !committed;
+            rest.undone |= attempt.done.is_some() && !committed;
             let open = places.iter().filter(|(_, seen)| *seen == Seen::Open);
             let open = open.map(|(place, _)| *place);
             if committed {

@@ -15,13 +15,13 @@ use quorate_core::fault::{self, Fault};
 use quorate_core::topic::Topic;
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
-use super::append::{drain, record, send};
+use super::append::{drain_while, record, send};
 use super::attempts::Attempts;
 use super::connection::{PATIENCE, RETRY_BACKOFF, note};
 use super::settle::{Left, left, settle};
@@ -124,7 +124,9 @@ impl Transaction {
         member: &ConsumerGroupMetadata,
     ) -> Result<(), Error> {
         self.begin()?;
-        if !drain(&self.producer, self.timeout) {
+        let delivered = drain_while(&self.producer, self.timeout, || self.is_safe());
+        self.stay_safe()?;
+        if !delivered {
             return Err(Error::TimedOut(
                 "deliver a transaction's records".to_owned(),
             ));
@@ -173,6 +175,7 @@ impl Transaction {
     /// [`Error::Unfit`] if they have not; whoever takes the id over ends them ([`settle`]).
     pub(super) fn check(&mut self) -> Result<(), Error> {
         self.notice();
+        self.stay_safe()?;
         // ORDER: not while one is under way. Given up for an error here, it would take along what
         // is left of those that were committed; committed, it heals where it has written.
         if self.open || Instant::now() < self.look {
@@ -201,6 +204,28 @@ impl Transaction {
         Ok(())
     }
 
+    /// Whether a record may be written: not where all brokers were lost and what they were about
+    /// to end may be forgotten. Given up, the next transaction would take that along, so that none
+    /// begins, and of one that has begun nothing gets there, before it was looked after.
+    fn is_safe(&self) -> bool {
+        let all_lost = &self.producer.context().all_lost;
+        !all_lost.load(Ordering::Relaxed)
+            || !self.attempts.may_be_ending()
+            || fault::is_on(Fault::BrokersLostUnseen)
+    }
+
+    fn stay_safe(&self) -> Result<(), Error> {
+        if !self.is_safe() {
+            let why = "all brokers were lost while a transaction may have been ending";
+            return Err(Error::Unfit(why.to_owned()));
+        }
+        self.producer
+            .context()
+            .all_lost
+            .store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Takes note of the loss of a broker.
     fn notice(&mut self) {
         let lost = &self.producer.context().lost;
@@ -223,6 +248,7 @@ impl Transaction {
         if !self.open {
             // ORDER: before those that are in doubt make room for this one.
             self.notice();
+            self.stay_safe()?;
             let begun = self.producer.begin_transaction();
             begun.map_err(Error::kafka("begin a transaction"))?;
             self.attempts.begin();
@@ -250,6 +276,7 @@ pub(super) struct Written {
     /// The offset after the last one of each partition of `acp.rounds`.
     ends: Mutex<BTreeMap<i32, i64>>,
     lost: AtomicBool,
+    all_lost: AtomicBool,
 }
 
 impl Written {
@@ -261,6 +288,9 @@ impl Written {
 impl ClientContext for Written {
     fn error(&self, error: KafkaError, reason: &str) {
         self.lost.store(true, Ordering::Relaxed);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.all_lost.store(true, Ordering::Relaxed);
+        }
         note(&error, reason);
     }
 }
@@ -306,6 +336,7 @@ fn producer(
         attempts: attempts.clone(),
         ends: Mutex::default(),
         lost: AtomicBool::new(false),
+        all_lost: AtomicBool::new(false),
     };
     let producer: BaseProducer<Written> = config.create_with_context(written).map_err(doing())?;
     match again(|| producer.init_transactions(LOOK), stop) {
