@@ -56,7 +56,7 @@ pub enum Fault {
     TornLeft = 25,
     /// Whether the ends that end what was left open came everywhere is not looked at.
     EndsTrusted = 26,
-    /// A transaction goes on though all brokers were lost while the one before it was ending.
+    /// A transaction goes on though a broker was lost while the one before it was ending.
     BrokersLostUnseen = 27,
 }
 

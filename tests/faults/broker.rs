@@ -206,7 +206,7 @@ fn refuse_on(house: &House, proxy: &Proxy, patience: Duration) -> bool {
 }
 
 #[test]
-fn what_is_ending_as_all_brokers_are_lost_is_not_given_up_with_the_next() {
+fn what_is_ending_as_a_broker_is_lost_is_not_given_up_with_the_next() {
     let (house, proxy) = behind_proxy();
     let one = house.run_alone();
     for _ in 0..times(2, 20) {

@@ -182,7 +182,9 @@ fn caught_up(log: &Log) {
         if differ.is_empty() {
             return;
         }
-        assert!(Instant::now() < until, "not caught up:\n{differ}");
+        let held = |_| log.held();
+        let held = Some(()).filter(|()| Instant::now() >= until).map(held);
+        assert!(held.is_none(), "not caught up:\n{differ}\nheld: {held:?}");
         // Only how often to look.
         thread::sleep(looked.elapsed().max(Duration::from_millis(500)));
     }

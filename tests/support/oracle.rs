@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate::engine::{Config, Detail, Headers, Input, Output, Partition, Record, Tables};
+use quorate::transport::kafka::Gauge;
 use quorate::transport::{Error, Reading, Stored};
 use quorate::wire::{self, Codec};
 use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
@@ -295,6 +296,22 @@ impl Log {
         let partitions = if topic.is_table() { 1 } else { self.partitions };
         let of = |partition| self.read(topic, partition).len();
         (0..partitions).map(of).sum()
+    }
+
+    /// Partitions that an open transaction holds back, with where, for whoever misses something.
+    pub(crate) fn held(&self) -> Vec<(Topic, i32, i64)> {
+        let Place::Kafka(connection) = &self.place else {
+            return Vec::new();
+        };
+        let gauge = Gauge::open(connection).unwrap();
+        let partitions = |topic: Topic| if topic.is_table() { 1 } else { self.partitions };
+        let all = Topic::ALL.iter();
+        let all = all.flat_map(|topic| (0..partitions(*topic)).map(|number| (*topic, number)));
+        all.filter_map(|(topic, number)| {
+            let ends = gauge.ends(topic, number).unwrap();
+            ends.is_held().then_some((topic, number, ends.stable))
+        })
+        .collect()
     }
 
     /// The records of a partition that say something: one without a value has ended what a

@@ -15,7 +15,7 @@ use quorate_core::fault::{self, Fault};
 use quorate_core::topic::Topic;
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -163,6 +163,8 @@ impl Transaction {
             let lost = self.producer.context().lost.load(Ordering::Relaxed);
             let next = producer(connection, id, *timeout, &never, attempts)?;
             next.context().lost.fetch_or(lost, Ordering::Relaxed);
+            let shaken = self.producer.context().shaken.load(Ordering::Relaxed);
+            next.context().shaken.fetch_or(shaken, Ordering::Relaxed);
             self.producer = next;
         }
         Ok(())
@@ -204,25 +206,23 @@ impl Transaction {
         Ok(())
     }
 
-    /// Whether a record may be written: not where all brokers were lost and what they were about
-    /// to end may be forgotten. Given up, the next transaction would take that along, so that none
-    /// begins, and of one that has begun nothing gets there, before it was looked after.
+    /// Whether a record may be written: not where a broker was lost that may have forgotten what
+    /// was ending. Given up, the next transaction would take that along, so that none begins, and
+    /// of one that has begun nothing gets there, before it was looked after.
     fn is_safe(&self) -> bool {
-        let all_lost = &self.producer.context().all_lost;
-        !all_lost.load(Ordering::Relaxed)
+        let shaken = &self.producer.context().shaken;
+        !shaken.load(Ordering::Relaxed)
             || !self.attempts.may_be_ending()
             || fault::is_on(Fault::BrokersLostUnseen)
     }
 
     fn stay_safe(&self) -> Result<(), Error> {
         if !self.is_safe() {
-            let why = "all brokers were lost while a transaction may have been ending";
+            let why = "a broker was lost while a transaction may have been ending";
             return Err(Error::Unfit(why.to_owned()));
         }
-        self.producer
-            .context()
-            .all_lost
-            .store(false, Ordering::Relaxed);
+        let shaken = &self.producer.context().shaken;
+        shaken.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -276,7 +276,8 @@ pub(super) struct Written {
     /// The offset after the last one of each partition of `acp.rounds`.
     ends: Mutex<BTreeMap<i32, i64>>,
     lost: AtomicBool,
-    all_lost: AtomicBool,
+    /// The same, until it is safe to write again.
+    shaken: AtomicBool,
 }
 
 impl Written {
@@ -288,9 +289,7 @@ impl Written {
 impl ClientContext for Written {
     fn error(&self, error: KafkaError, reason: &str) {
         self.lost.store(true, Ordering::Relaxed);
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.all_lost.store(true, Ordering::Relaxed);
-        }
+        self.shaken.store(true, Ordering::Relaxed);
         note(&error, reason);
     }
 }
@@ -336,7 +335,7 @@ fn producer(
         attempts: attempts.clone(),
         ends: Mutex::default(),
         lost: AtomicBool::new(false),
-        all_lost: AtomicBool::new(false),
+        shaken: AtomicBool::new(false),
     };
     let producer: BaseProducer<Written> = config.create_with_context(written).map_err(doing())?;
     match again(|| producer.init_transactions(LOOK), stop) {
