@@ -88,3 +88,120 @@ impl Partition {
         Ok(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quorate_core::ids::{Offset, Timestamp};
+    use quorate_core::records::{Pins, Response, Verdict};
+
+    use super::*;
+    use crate::engine::{Config, Detail, Headers, Input, Position, Record};
+    use crate::wire::Codec;
+
+    const ID: &str = "01a0c450-b96b-714c-8f83-a4094396090c";
+
+    /// An engine that has just taken a partition over, and knows no closed round yet.
+    fn taken_over(positions: &[(Topic, Position)]) -> Partition {
+        let mut engine = with_all(positions);
+        engine.expect_index();
+        engine
+    }
+
+    /// One that knows them all: there are none.
+    fn with_all(positions: &[(Topic, Position)]) -> Partition {
+        let config = Config {
+            partition: 0,
+            partitions: 1,
+            detail: Detail::Records,
+        };
+        let mut engine = Partition::new(config, Arc::new(Codec::single_object()));
+        engine.restore_positions(positions.iter().copied(), Pins::NONE);
+        engine
+    }
+
+    fn position(next: i64, time: i64) -> Position {
+        Position {
+            next: Offset(next),
+            low: Offset(next),
+            low_time: Timestamp(time),
+            time: Timestamp(time),
+            settled: Offset(0),
+        }
+    }
+
+    /// Reads a response to a round nobody knows; how many outputs that leads to.
+    fn read(engine: &mut Partition) -> usize {
+        let response = Response {
+            response_id: "r".into(),
+            proposal_id: ID.into(),
+            proposal_digest: None,
+            agent_id: "ada".into(),
+            verdict: Verdict::Endorse,
+            confidence: 0.9,
+            reasoning: "seen".into(),
+            evidence: Vec::new(),
+        };
+        let value = Codec::single_object().encode(&response).unwrap();
+        let record = Record {
+            topic: Topic::Responses,
+            offset: Offset(3),
+            timestamp: Timestamp(20_000),
+            key: Some(ID.as_bytes()),
+            value: Some(&value),
+            headers: Headers::default(),
+        };
+        let outputs = engine.step(&Tables::default(), Input::Record(record));
+        outputs.unwrap().len()
+    }
+
+    /// Lets the proposals' stream time go on.
+    fn tick(engine: &mut Partition) -> Vec<Output> {
+        let record = Record {
+            topic: Topic::Proposals,
+            offset: Offset(7),
+            timestamp: Timestamp(51_000),
+            key: None,
+            value: None,
+            headers: Headers::default(),
+        };
+        let outputs = engine.step(&Tables::default(), Input::Record(record));
+        outputs.unwrap()
+    }
+
+    #[test]
+    fn what_waits_for_the_index_is_refused_though_it_is_lost_again_and_again() {
+        // Its proposal can no longer come in time.
+        let begun = [
+            (Topic::Proposals, position(7, 50_000)),
+            (Topic::Responses, position(3, 10_000)),
+        ];
+        let mut engine = taken_over(&begun);
+        engine.restored(begun);
+        assert_eq!(read(&mut engine), 0, "it may be of a closed round");
+        for _ in 0..2 {
+            let positions = engine.positions();
+            engine = taken_over(&positions);
+            assert_eq!(read(&mut engine), 0, "read again from the low-water");
+            engine.restored(positions);
+        }
+        let refused = |outputs: &[Output]| match outputs {
+            [Output::DeadLetter(letter, _)] => assert_eq!(letter.reason, "unknown_proposal"),
+            outputs => panic!("{outputs:?}"),
+        };
+        // A start that finds nothing to be indexed must not take it for judged, either.
+        let positions = engine.positions();
+        let mut other = with_all(&positions);
+        assert_eq!(read(&mut other), 0);
+        other.restored(positions);
+        refused(&tick(&mut other));
+        refused(&engine.indexed(&Tables::default()).unwrap());
+        let positions = engine.positions();
+        let mut engine = taken_over(&positions);
+        // Nobody would read it again; if somebody did, it is refused already.
+        assert_eq!(read(&mut engine), 0);
+        engine.restored(positions);
+        assert_eq!(engine.indexed(&Tables::default()).unwrap().len(), 0);
+    }
+}

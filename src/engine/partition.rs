@@ -60,7 +60,9 @@ pub struct Position {
     pub time: Timestamp,
     /// What lies below needs no more than to be known. Of `acp.results`: results below it were
     /// judged, or wait with their escalated rounds. Of `acp.proposals`: records of `acp.rounds`
-    /// below it are of rounds that are closed, or are not their rounds' last ones.
+    /// below it are of rounds that are closed, or are not their rounds' last ones. Of
+    /// `acp.responses`: those below it whose rounds nobody knows were refused, unless their
+    /// proposals may still come; 0 where it is `next`.
     pub settled: Offset,
 }
 
@@ -80,7 +82,7 @@ pub struct Partition {
     pub(super) lead: Lead,
     /// Rounds opened ahead of the responses.
     pub(super) ahead: Ahead,
-    /// Responses below it were judged before a restart, but for those that wait.
+    /// Responses below it were judged before a restart, but for those whose proposals may come.
     pub(super) replayed: Offset,
     /// Whether records are stepped again whose outputs are committed.
     pub(super) replaying: bool,
@@ -375,6 +377,8 @@ impl Partition {
             let settled = match topic {
                 Topic::Proposals => self.rounds.marks.low(),
                 Topic::Results => self.results.front().map_or(clock.next, |kept| kept.offset),
+                // Until every closed round is known, all of them wait.
+                Topic::Responses if !self.is_indexed() => clock.next.min(self.replayed),
                 _ => Offset(0),
             };
             (

@@ -102,11 +102,12 @@ impl Partition {
         at: Timestamp,
     ) -> Result<(), Refusal> {
         let over = self.time(Topic::Proposals) > at.plus(ORPHAN_GRACE);
-        if over && self.is_indexed() {
+        // What was read before a restart was judged before it, unless it may be waiting.
+        let unjudged = record.offset >= self.replayed;
+        if over && self.is_indexed() && !(self.replaying && unjudged) {
             return Err(Reject::UnknownProposal.into());
         }
-        // What was read before a restart was judged before it, unless it may be waiting.
-        if !over || record.offset >= self.replayed {
+        if !over || unjudged {
             self.orphans.wait(id, Kept::new(record, at));
         }
         Ok(())

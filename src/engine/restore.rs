@@ -108,6 +108,9 @@ impl Partition {
         (self.replayed, self.judged) = (Offset(0), Offset(0));
         for (topic, position) in positions {
             match topic {
+                Topic::Responses if position.settled > Offset(0) => {
+                    self.replayed = position.settled;
+                }
                 Topic::Responses => self.replayed = position.next,
                 Topic::Results => self.judged = position.settled,
                 _ => {}
