@@ -15,7 +15,7 @@ use quorate_core::fault::{self, Fault};
 use quorate_core::topic::Topic;
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -276,7 +276,7 @@ pub(super) struct Written {
     /// The offset after the last one of each partition of `acp.rounds`.
     ends: Mutex<BTreeMap<i32, i64>>,
     lost: AtomicBool,
-    /// The same, until it is safe to write again.
+    /// Whether one that was there is gone, until it is safe to write again.
     shaken: AtomicBool,
 }
 
@@ -289,7 +289,9 @@ impl Written {
 impl ClientContext for Written {
     fn error(&self, error: KafkaError, reason: &str) {
         self.lost.store(true, Ordering::Relaxed);
-        self.shaken.store(true, Ordering::Relaxed);
+        if is_loss(&error, reason) {
+            self.shaken.store(true, Ordering::Relaxed);
+        }
         note(&error, reason);
     }
 }
@@ -309,6 +311,13 @@ impl ProducerContext for Written {
             self.ends().insert(partition, offset + 1);
         }
     }
+}
+
+/// Whether a broker was there until now. Tries to reach one that is away are errors, too, and go on
+/// for as long as it is; the client tells the two apart in words alone.
+fn is_loss(error: &KafkaError, reason: &str) -> bool {
+    let all_are_lost = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+    all_are_lost || reason.contains("in state UP")
 }
 
 /// A member's place in the group that nobody ever took.
@@ -360,5 +369,27 @@ fn again(
                     && !stop.load(Ordering::Relaxed) => {}
             answer => return answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_stays_away_is_lost_once() {
+        let error = KafkaError::Global;
+        let transport = error(RDKafkaErrorCode::BrokerTransportFailure);
+        let of = |reason| is_loss(&transport, reason);
+        assert!(of(
+            "127.0.0.1:9092/1: Disconnected: connection closed by peer: receive 0 after POLLIN \
+             (after 5342ms in state UP)"
+        ));
+        assert!(!of(
+            "127.0.0.1:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after \
+             0ms in state CONNECT, 30 identical error(s) suppressed)"
+        ));
+        let all = error(RDKafkaErrorCode::AllBrokersDown);
+        assert!(is_loss(&all, "1/1 brokers are down"));
     }
 }
