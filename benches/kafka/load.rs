@@ -14,7 +14,7 @@ use quorate_core::ids::{ProposalId, Timestamp};
 use quorate_core::records::Verdict;
 use quorate_core::topic::Topic;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, OwnedHeaders, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::house::House;
@@ -165,20 +165,29 @@ impl Load {
     fn send(&self, topic: usize, key: &str, value: &[u8]) {
         let name = self.names.get(topic).unwrap();
         let partition = partition_of(key.as_bytes(), PARTITIONS);
-        let mut record = BaseRecord::to(name)
+        let record = BaseRecord::to(name)
             .partition(partition)
             .key(key)
             .payload(value);
-        let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return,
-                Err((error, back)) if error == full => {
-                    self.producer.poll(Duration::from_millis(1));
-                    record = back;
-                }
-                Err((error, _)) => panic!("{error}"),
+        send(&self.producer, record);
+    }
+}
+
+/// Hands a record over, once there is room for it.
+pub(crate) fn send<K, P>(producer: &BaseProducer, mut record: BaseRecord<'_, K, P>)
+where
+    K: ToBytes + ?Sized,
+    P: ToBytes + ?Sized,
+{
+    let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+    loop {
+        match producer.send(record) {
+            Ok(()) => return,
+            Err((error, back)) if error == full => {
+                producer.poll(Duration::from_millis(1));
+                record = back;
             }
+            Err((error, _)) => panic!("{error}"),
         }
     }
 }

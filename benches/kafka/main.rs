@@ -15,6 +15,7 @@ mod house;
 mod live;
 mod load;
 mod meter;
+mod mover;
 mod parts;
 mod peer;
 mod progress;
@@ -60,6 +61,7 @@ fn main() {
                     let house = drain::filled(&parts, &sizes);
                     table.add(reader::bare(&house));
                     table.add(drain::ours(&house, &sizes));
+                    table.add(mover::bare(&house, &sizes));
                     table.extend(peer.as_ref().map(|peer| peer.drain(&sizes)));
                 }
                 "live" => {
