@@ -191,7 +191,10 @@ impl Reviewer {
     pub(super) fn look(&mut self, now: Timestamp) -> Vec<Timed> {
         let mut decided = Vec::new();
         while let Some(stored) = self.reader.next(Duration::ZERO).unwrap() {
-            let value = stored.value.unwrap();
+            // What has no value has ended what a transaction left open.
+            let Some(value) = stored.value else {
+                continue;
+            };
             let (package, _) = self.codec.decode::<DecisionPackage>(&value).unwrap();
             let ours = package.content.proposal.domain.starts_with("pay");
             if ours && self.random.percent(60) {
