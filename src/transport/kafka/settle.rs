@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 use quorate_core::fault::{self, Fault};
 use quorate_core::topic::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use rdkafka::util::Timeout;
@@ -32,6 +31,9 @@ use super::{Connection, Error, Gauge, Reader, partitions};
 use crate::engine::TICK_HEADER;
 use crate::transport::Reading;
 use crate::wire;
+
+const ENDING: &str = "end what a transaction left behind";
+const GIVING_UP: &str = "give up what a transaction left behind";
 
 /// How often to look whether an end has come.
 const LOOK: Duration = Duration::from_millis(20);
@@ -235,10 +237,10 @@ impl End<'_> {
         if rest.positions.is_none() && rest.commit.is_empty() {
             return Ok(());
         }
-        let doing = || Error::kafka("end what a transaction left behind");
+        let doing = || Error::kafka(ENDING);
         self.producer.begin_transaction().map_err(doing())?;
         self.noted().begin();
-        self.write(&rest.commit).map_err(doing())?;
+        self.write(&rest.commit, ENDING)?;
         if !drain(self.producer, self.timeout) {
             return Err(too_long());
         }
@@ -260,7 +262,7 @@ impl End<'_> {
     /// ORDER: the positions first. Aborted without them, the records would be lost, since the next
     /// commit takes pending positions along.
     fn give_up(&self, places: &BTreeSet<(Topic, i32)>) -> Result<(), Error> {
-        let doing = || Error::kafka("give up what a transaction left behind");
+        let doing = || Error::kafka(GIVING_UP);
         self.producer.begin_transaction().map_err(doing())?;
         let mut list = TopicPartitionList::new();
         let responses = self.connection.name(Topic::Responses);
@@ -271,7 +273,7 @@ impl End<'_> {
             .send_offsets_to_transaction(&list, self.member, self.timeout);
         self.noted().begin();
         if put.is_ok() {
-            self.write(places).map_err(doing())?;
+            self.write(places, GIVING_UP)?;
             drain(self.producer, self.timeout);
         }
         // ORDER: aborted whatever became of it; never committed.
@@ -287,23 +289,20 @@ impl End<'_> {
     }
 
     /// Writes to every one of these partitions what says nothing.
-    fn write(&self, places: &BTreeSet<(Topic, i32)>) -> Result<(), KafkaError> {
+    fn write(&self, places: &BTreeSet<(Topic, i32)>, doing: &str) -> Result<(), Error> {
         for &(topic, partition) in places {
-            self.noted().touch(topic, partition);
-            let name = self.connection.name(topic);
+            // A compacted topic takes none without a key. What never was is forgotten.
             let nobody = match topic {
-                // A compacted topic takes none without a key. What never was is forgotten.
-                Topic::Rounds => {
-                    let of = partitions(self.connection);
-                    Some(nobodys(partition, of.unwrap_or(1)))
-                }
-                Topic::Trust => Some(nobodys(0, 1)),
+                Topic::Rounds => Some(nobodys(partition, partitions(self.connection)?)),
+                Topic::Trust => Some(nobodys(partition, 1)),
                 _ => None,
             };
             let tick: &[_] = &[(TICK_HEADER, &b"1"[..])];
             let headers = if nobody.is_none() { tick } else { &[] };
+            let name = self.connection.name(topic);
             let empty = record(name, partition, nobody.as_deref(), None, headers);
-            send(self.producer, empty)?;
+            self.noted().touch(topic, partition);
+            send(self.producer, empty).map_err(Error::kafka(doing))?;
         }
         Ok(())
     }
@@ -336,7 +335,7 @@ impl End<'_> {
 }
 
 fn too_long() -> Error {
-    Error::TimedOut("end what a transaction left behind".to_owned())
+    Error::TimedOut(ENDING.to_owned())
 }
 
 /// A key that never was, which belongs on a partition. Nor will it be: proposals have ids of
