@@ -3,11 +3,14 @@
 
 use quorate::engine::TICK_HEADER;
 use quorate::transport::kafka::Appender;
+use quorate::wire::partition_of;
 use quorate_core::topic::Topic;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::web::{AGENTS, POLICIES, Web, everybody};
 use crate::support::{House, until};
+
+const PARTITIONS: i32 = 3;
 
 /// One in every partition of every topic that a processor writes to.
 fn say_nothing(house: &House) {
@@ -19,14 +22,14 @@ fn say_nothing(house: &House) {
         Topic::DeadLetters,
         Topic::TrustUpdates,
     ];
-    for partition in 0..3 {
+    for partition in 0..PARTITIONS {
         for topic in outputs {
             appender.append(topic, partition, None, None, tick).unwrap();
         }
         let bytes = uuid::Uuid::now_v7().into_bytes();
         let nobody = uuid::Builder::from_custom_bytes(bytes).into_uuid();
         let nobody = nobody.to_string().into_bytes();
-        let belongs = quorate::wire::partition_of(&nobody, 3);
+        let belongs = partition_of(&nobody, PARTITIONS);
         let nobody = Some(&nobody[..]);
         appender
             .append(Topic::Rounds, belongs, nobody, None, &[])
@@ -38,31 +41,17 @@ fn say_nothing(house: &House) {
 
 /// A round that stays open, and one that comes to wait for a person.
 fn proposed(web: &Web) -> [String; 2] {
-    ["small", "large"].map(|subject| {
-        let domain = if subject == "small" {
-            "pay.out"
-        } else {
-            "pay.big"
-        };
-        let proposal = serde_json::json!({
-            "domain": domain,
-            "action": { "type": "payment.block", "subject": subject },
-            "confidence": 0.9,
-            "stakes": "LOW",
-        });
-        let answer = web.post("desk", "/v1/proposals?wait=30", &proposal);
-        answer.with(200)["id"].as_str().unwrap().to_owned()
-    })
+    ["pay.out", "pay.big"].map(|domain| web.proposed(domain, domain))
 }
 
-fn json(house: &House, arguments: &[&str]) -> Value {
+fn asked(house: &House, arguments: &[&str]) -> Value {
     let said = house.ok(&[arguments, &["--output", "json"]].concat());
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{said}"))
 }
 
 #[test]
 fn what_says_nothing_is_passed_over_by_everybody() {
-    let house = House::with(3, AGENTS, POLICIES);
+    let house = House::with(PARTITIONS.unsigned_abs(), AGENTS, POLICIES);
     let web = house.serve(Some(&everybody()));
     say_nothing(&house);
     let one = house.run();
@@ -88,16 +77,16 @@ fn what_says_nothing_is_passed_over_by_everybody() {
     rounds.extend(proposed(&web));
     waits(&rounds[5]);
     for round in &rounds {
-        assert_eq!(json(&house, &["show", round])["proposal_id"], **round);
+        assert_eq!(asked(&house, &["show", round])["proposal_id"], **round);
     }
     for round in rounds.iter().skip(1).step_by(2) {
         house.ok(&["explain", round]);
     }
-    let letters = json(&house, &["dead-letters", "list"]);
+    let letters = asked(&house, &["dead-letters", "list"]);
     assert_eq!(letters.as_array().map(Vec::len), Some(1), "{letters}");
     house.ok(&["watch", "--from-beginning", "--to-end"]);
-    let verified = json(&house, &["verify"]);
-    assert_eq!(verified["broken"], serde_json::json!([]), "{verified}");
+    let verified = asked(&house, &["verify"]);
+    assert_eq!(verified["broken"], json!([]), "{verified}");
     let file = std::env::temp_dir().join(format!("{}empties.avro", house.prefix));
     let place = file.to_str().unwrap();
     house.ok(&["export", place]);

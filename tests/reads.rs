@@ -8,17 +8,6 @@ use serde_json::{Value, json};
 use crate::support::web::{AGENTS, Answer, POLICIES, Web, bearer, everybody, house};
 use crate::support::{House, until};
 
-fn proposed(web: &Web, domain: &str, subject: &str) -> String {
-    let proposal = json!({
-        "domain": domain,
-        "action": { "type": "payment.block", "subject": subject },
-        "confidence": 0.9,
-        "stakes": "LOW",
-    });
-    let answer = web.post("desk", "/v1/proposals?wait=30", &proposal);
-    answer.with(200)["id"].as_str().unwrap().to_owned()
-}
-
 fn respond(web: &Web, agent: &str, round: &str, verdict: &str) -> Value {
     let said = json!({ "proposal_id": round, "verdict": verdict, "confidence": 0.9 });
     let answer = web.post(agent, "/v1/responses?wait=30", &said);
@@ -45,8 +34,8 @@ fn what_waits_for_a_person_is_read_and_decided_over_http_alone() {
     let house = house();
     let _processor = house.run();
     let web = house.serve(Some(&everybody()));
-    let other = proposed(&web, "pay.out", "small");
-    let round = proposed(&web, "pay.big", "large");
+    let other = web.proposed("pay.out", "small");
+    let round = web.proposed("pay.big", "large");
     let place = format!("/v1/escalations/{round}");
     until("it is escalated", || {
         !list(&web, "escalations", "").is_empty()
@@ -93,8 +82,8 @@ fn rounds_and_outcomes_are_found_by_what_they_are_about() {
     let house = house();
     let _processor = house.run();
     let web = house.serve(Some(&everybody()));
-    let first = proposed(&web, "pay.out", "a");
-    let second = proposed(&web, "pay.in", "b");
+    let first = web.proposed("pay.out", "a");
+    let second = web.proposed("pay.in", "b");
     let told = list(&web, "rounds", "");
     assert_eq!(ids(&told), [&*second, &*first], "the latest first");
     assert_eq!(
@@ -145,7 +134,7 @@ fn pages_stay_as_they_are_while_records_come_and_on_any_gateway() {
     let _processor = house.run();
     let webs = [(); 2].map(|()| house.serve(Some(&everybody())));
     let mut rounds: Vec<String> = (0..5)
-        .map(|number| proposed(&webs[0], "pay.out", &number.to_string()))
+        .map(|number| webs[0].proposed("pay.out", &number.to_string()))
         .collect();
     rounds.sort();
     rounds.reverse();
@@ -164,7 +153,7 @@ fn pages_stay_as_they_are_while_records_come_and_on_any_gateway() {
         let next = page["next"].as_str();
         assert_eq!(next.is_none(), turn == 2, "{page}");
         after = next.map_or_else(String::new, |next| format!("&after={next}"));
-        proposed(&webs[0], "pay.out", "later");
+        webs[0].proposed("pay.out", "later");
         respond(&webs[0], "ada", &rounds[0], "ENDORSE");
     }
     assert_eq!(seen, rounds, "each once, and nothing that came later");
@@ -210,7 +199,7 @@ fn the_tables_and_what_was_refused_can_be_read() {
     let patterns: Vec<_> = policies.iter().map(|policy| &policy["pattern"]).collect();
     assert_eq!(patterns, ["pay", "pay.big"]);
 
-    let round = proposed(&web, "pay.out", "a");
+    let round = web.proposed("pay.out", "a");
     respond(&web, "ada", &round, "CHALLENGE");
     let letters = list(
         &web,
@@ -274,7 +263,7 @@ fn nothing_is_told_of_a_blackboard_that_was_moved_away() {
     let house = house();
     let _processor = house.run();
     let web = house.serve(Some(&everybody()));
-    let round = proposed(&web, "pay.out", "a");
+    let round = web.proposed("pay.out", "a");
     let paths = ["/v1/inbox", "/v1/rounds", "/v1/agents/ada"];
     let away = house.file().with_extension("away");
     let mut rounds = web.events("ada", "/v1/rounds", None);
@@ -308,7 +297,7 @@ fn nothing_is_told_of_brokers_that_are_gone() {
     let mut house = House::alone(1, AGENTS, POLICIES);
     let processor = house.run();
     let web = house.serve(Some(&everybody()));
-    let round = proposed(&web, "pay.out", "a");
+    let round = web.proposed("pay.out", "a");
     let mut inbox = web.events("ada", "/v1/inbox", None);
     assert_eq!(inbox.next().unwrap().data["proposal_id"], *round);
     // Nothing comes for longer than nothing may be heard: but it is heard of.
@@ -337,7 +326,7 @@ fn what_one_has_is_not_told_again_until_it_is_another() {
     let _processor = house.run();
     let webs = [(); 2].map(|()| house.serve(Some(&everybody())));
     let [here, there] = &webs;
-    let round = proposed(here, "pay.out", "tagged");
+    let round = here.proposed("pay.out", "tagged");
     until("both know the round", || {
         let path = format!("/v1/rounds/{round}");
         webs.iter().all(|web| web.get("op", &path).status == 200)

@@ -13,14 +13,7 @@ use crate::support::web::{
 use crate::support::{House, until};
 
 fn proposed(web: &Web, domain: &str) -> String {
-    let proposal = json!({
-        "domain": domain,
-        "action": { "type": "payment.block", "subject": domain },
-        "confidence": 0.9,
-        "stakes": "LOW",
-    });
-    let answer = web.post("desk", "/v1/proposals?wait=30", &proposal);
-    answer.with(200)["id"].as_str().unwrap().to_owned()
+    web.proposed(domain, domain)
 }
 
 fn respond(web: &Web, agent: &str, round: &str, verdict: &str) {

@@ -16,8 +16,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::house::House;
 use super::load;
-use super::meter;
 use super::progress::Progress;
+use super::reader::by_us;
 use super::sizes::{PARTITIONS, Sizes};
 use super::table::Run;
 
@@ -36,26 +36,19 @@ pub(crate) fn bare(house: &House<'_>, sizes: &Sizes) -> Run {
     let to = House::furnished(house.parts);
     let samples = OUTPUTS.map(|topic| Sample::of(house, &to, topic));
     let engines = i32::try_from(sizes.engines).unwrap();
-    let broker = house.parts.broker;
-    let (own, before) = (meter::cpu(std::process::id()), meter::cpu(broker));
-    let began = Instant::now();
-    let responses: i64 = thread::scope(|scope| {
-        let one = |engine| {
-            let partitions = (0..PARTITIONS).filter(move |partition| partition % engines == engine);
-            let mut mover = Mover::new((house, &to), engine, &partitions.collect::<Vec<_>>());
-            let flows = samples.iter().map(Flow::of).collect();
-            scope.spawn(move || mover.run(flows))
-        };
-        let movers: Vec<_> = (0..engines).map(one).collect();
-        movers.into_iter().map(|mover| mover.join().unwrap()).sum()
-    });
-    let took = began.elapsed().as_secs_f64();
-    let own = meter::cpu(std::process::id()) - own;
-    let broker = meter::cpu(broker) - before;
-    Run::new("drain", "bare mover")
-        .with("responses/s", responses as f64 / took)
-        .with("CPU µs a response", own * 1e6 / responses as f64)
-        .with("broker CPU µs a response", broker * 1e6 / responses as f64)
+    let one = |engine| {
+        let partitions = (0..PARTITIONS).filter(|partition| partition % engines == engine);
+        let mut mover = Mover::new((house, &to), engine, &partitions.collect::<Vec<_>>());
+        mover.run(samples.iter().map(Flow::of).collect())
+    };
+    let all = || {
+        thread::scope(|scope| {
+            let movers = (0..engines).map(|engine| scope.spawn(move || one(engine)));
+            let movers: Vec<_> = movers.collect();
+            movers.into_iter().map(|mover| mover.join().unwrap()).sum()
+        })
+    };
+    by_us(house, "bare mover", all)
 }
 
 /// A record's key, and its value if it has one.
@@ -72,15 +65,15 @@ struct Sample {
 impl Sample {
     fn of(house: &House<'_>, to: &House<'_>, topic: Topic) -> Self {
         let consumer: BaseConsumer = reader(house, "sample").create().unwrap();
-        let name = house.topic(topic);
-        let end = |partition| ends(&consumer, &name, partition);
-        let written: i64 = (0..PARTITIONS).map(end).sum();
+        let ends = Progress::on(house, topic).ends();
+        let written: i64 = ends.values().sum();
         let responses: i64 = Progress::of(house).ends().values().sum();
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&name, 0, Offset::Beginning)
+        list.add_partition_offset(&house.topic(topic), 0, Offset::Beginning)
             .unwrap();
         consumer.assign(&list).unwrap();
-        let enough = SAMPLE.min(usize::try_from(end(0)).unwrap() / 2);
+        let first = ends.get(&0).copied().unwrap();
+        let enough = SAMPLE.min(usize::try_from(first).unwrap() / 2);
         let mut records = Vec::new();
         while records.len() < enough {
             let message = consumer.poll(PATIENCE).unwrap().unwrap();
@@ -126,11 +119,6 @@ fn reader(house: &House<'_>, group: &str) -> ClientConfig {
     ])
 }
 
-fn ends(consumer: &BaseConsumer, topic: &str, partition: i32) -> i64 {
-    let marks = consumer.fetch_watermarks(topic, partition, PATIENCE);
-    marks.unwrap().1
-}
-
 /// What an engine is without what it works out.
 struct Mover {
     consumer: BaseConsumer,
@@ -156,12 +144,13 @@ impl Mover {
             .unwrap();
         let mut places = BTreeMap::new();
         let mut list = TopicPartitionList::new();
-        for topic in INPUTS.map(|topic| from.topic(topic)) {
+        for topic in INPUTS {
+            let (name, ends) = (from.topic(topic), Progress::on(from, topic).ends());
             for partition in partitions {
-                list.add_partition_offset(&topic, *partition, Offset::Beginning)
+                list.add_partition_offset(&name, *partition, Offset::Beginning)
                     .unwrap();
-                let end = ends(&consumer, &topic, *partition);
-                places.insert((topic.clone(), *partition), (0, end));
+                let end = ends.get(partition).copied().unwrap();
+                places.insert((name.clone(), *partition), (0, end));
             }
         }
         consumer.assign(&list).unwrap();

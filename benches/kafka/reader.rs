@@ -20,7 +20,6 @@ use super::table::Run;
 const HEADER: usize = 5;
 
 pub(crate) fn bare(house: &House<'_>) -> Run {
-    let broker = house.parts.broker;
     let records: i64 = Progress::of(house).ends().values().sum();
     let consumer: BaseConsumer = house
         .client([
@@ -39,23 +38,29 @@ pub(crate) fn bare(house: &House<'_>) -> Run {
         list.add_partition_offset(&name, partition, Offset::Beginning)
             .unwrap();
     }
-    let (own, before) = (meter::cpu(std::process::id()), meter::cpu(broker));
-    let began = Instant::now();
-    consumer.assign(&list).unwrap();
-    let mut left = records;
-    while left > 0 {
-        let message = consumer.poll(Duration::from_secs(10)).unwrap().unwrap();
-        if let Some(datum) = message.payload().and_then(|value| value.get(HEADER..)) {
-            let read = serde_avro_fast::from_datum_slice::<Response<'_>>(datum, &schema);
-            black_box(read.unwrap());
+    by_us(house, "bare reader", || {
+        consumer.assign(&list).unwrap();
+        for _ in 0..records {
+            let message = consumer.poll(Duration::from_secs(10)).unwrap().unwrap();
+            if let Some(datum) = message.payload().and_then(|value| value.get(HEADER..)) {
+                let read = serde_avro_fast::from_datum_slice::<Response<'_>>(datum, &schema);
+                black_box(read.unwrap());
+            }
         }
-        left -= 1;
-    }
+        records
+    })
+}
+
+/// What the bench itself takes to do something with so many responses.
+pub(crate) fn by_us(house: &House<'_>, who: &str, work: impl FnOnce() -> i64) -> Run {
+    let (us, broker) = (std::process::id(), house.parts.broker);
+    let (own, before) = (meter::cpu(us), meter::cpu(broker));
+    let began = Instant::now();
+    let responses = work() as f64;
     let took = began.elapsed().as_secs_f64();
-    let own = meter::cpu(std::process::id()) - own;
-    let broker = meter::cpu(broker) - before;
-    Run::new("drain", "bare reader")
-        .with("responses/s", records as f64 / took)
-        .with("CPU µs a response", own * 1e6 / records as f64)
-        .with("broker CPU µs a response", broker * 1e6 / records as f64)
+    let (own, broker) = (meter::cpu(us) - own, meter::cpu(broker) - before);
+    Run::new("drain", who)
+        .with("responses/s", responses / took)
+        .with("CPU µs a response", own * 1e6 / responses)
+        .with("broker CPU µs a response", broker * 1e6 / responses)
 }

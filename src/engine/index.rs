@@ -144,30 +144,37 @@ mod tests {
             evidence: Vec::new(),
         };
         let value = Codec::single_object().encode(&response).unwrap();
-        let record = Record {
-            topic: Topic::Responses,
-            offset: Offset(3),
-            timestamp: Timestamp(20_000),
-            key: Some(ID.as_bytes()),
-            value: Some(&value),
-            headers: Headers::default(),
-        };
-        let outputs = engine.step(&Tables::default(), Input::Record(record));
-        outputs.unwrap().len()
+        let outputs = step(
+            engine,
+            (Topic::Responses, 3, 20_000),
+            Some(ID),
+            Some(&value),
+        );
+        outputs.len()
     }
 
     /// Lets the proposals' stream time go on.
     fn tick(engine: &mut Partition) -> Vec<Output> {
+        step(engine, (Topic::Proposals, 7, 51_000), None, None)
+    }
+
+    fn step(
+        engine: &mut Partition,
+        (topic, offset, time): (Topic, i64, i64),
+        key: Option<&str>,
+        value: Option<&[u8]>,
+    ) -> Vec<Output> {
         let record = Record {
-            topic: Topic::Proposals,
-            offset: Offset(7),
-            timestamp: Timestamp(51_000),
-            key: None,
-            value: None,
+            topic,
+            offset: Offset(offset),
+            timestamp: Timestamp(time),
+            key: key.map(str::as_bytes),
+            value,
             headers: Headers::default(),
         };
-        let outputs = engine.step(&Tables::default(), Input::Record(record));
-        outputs.unwrap()
+        engine
+            .step(&Tables::default(), Input::Record(record))
+            .unwrap()
     }
 
     #[test]

@@ -24,6 +24,10 @@ use crate::support::{House, Processor};
 /// How long what waits for a lost broker is waited for in turn, if it gives up at all.
 const GIVES_UP: Duration = Duration::from_secs(15);
 
+/// How long what nobody will say is waited for.
+#[cfg(debug_assertions)]
+const STAYS_OUT: Duration = Duration::from_secs(15);
+
 #[test]
 fn a_broker_killed_and_started_again_loses_nothing_that_was_acknowledged() {
     let fault = "`kill -9` of the broker, started again on its data";
@@ -120,18 +124,12 @@ fn a_transaction_whose_ends_were_forgotten_would_be_seen() {
     });
 }
 
-/// How long what nobody will say is waited for.
-#[cfg(debug_assertions)]
-const STAYS_OUT: Duration = Duration::from_secs(15);
-
 /// Appends what will be refused.
-fn poison(house: &House, partition: i32) {
-    let appender = Appender::open(&house.connection()).unwrap();
+fn poison(appender: &Appender) {
     let (key, value) = (Some(&b"nobody"[..]), Some(&b"nothing"[..]));
     appender
-        .append(Topic::Responses, partition, key, value, &[])
+        .append(Topic::Responses, 1, key, value, &[])
         .unwrap();
-    appender.settle().unwrap();
 }
 
 /// A single refusal whose transaction ended everywhere but where it was written, and nothing after
@@ -140,7 +138,9 @@ fn refuse_once(house: &House, proxy: &Proxy) -> Log {
     let log = Log::at(house.connection(), PARTITIONS);
     until(|| house.logged("restored") >= PARTITIONS.unsigned_abs() as usize);
     proxy.lose_markers_in(".dead-letters");
-    poison(house, 1);
+    let appender = Appender::open(&house.connection()).unwrap();
+    poison(&appender);
+    appender.settle().unwrap();
     until(|| proxy.is_down());
     wait(300);
     proxy.come_back();
@@ -183,10 +183,7 @@ fn refuse_on(house: &House, proxy: &Proxy, patience: Duration) -> bool {
             let appender = Appender::open(&house.connection()).unwrap();
             let mut count = 0;
             while !stop.load(Ordering::Relaxed) {
-                let (key, value) = (Some(&b"nobody"[..]), Some(&b"nothing"[..]));
-                appender
-                    .append(Topic::Responses, 1, key, value, &[])
-                    .unwrap();
+                poison(&appender);
                 count += 1;
                 wait(5);
             }

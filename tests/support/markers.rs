@@ -70,14 +70,7 @@ struct Marker<'a> {
 impl Marker<'_> {
     fn ask(&self) -> Vec<u8> {
         let mut asked = self.whose.to_vec();
-        put_count(&mut asked, self.topics.len());
-        for (name, partitions) in &self.topics {
-            put_count(&mut asked, name.len());
-            asked.extend(*name);
-            put_count(&mut asked, partitions.len() / 4);
-            asked.extend(*partitions);
-            asked.push(0);
-        }
+        self.put_topics(&mut asked, &[]);
         asked.extend(self.epochs);
         asked.push(0);
         asked
@@ -85,20 +78,25 @@ impl Marker<'_> {
 
     fn answer(&self) -> Vec<u8> {
         let mut answer = self.whose[..8].to_vec();
-        put_count(&mut answer, self.topics.len());
-        for (name, partitions) in &self.topics {
-            put_count(&mut answer, name.len());
-            answer.extend(*name);
-            put_count(&mut answer, partitions.len() / 4);
-            for index in partitions.chunks(4) {
-                answer.extend(index);
-                // No error, no tagged fields.
-                answer.extend([0, 0, 0]);
-            }
-            answer.push(0);
-        }
+        // No error, no tagged fields.
+        self.put_topics(&mut answer, &[0, 0, 0]);
         answer.push(0);
         answer
+    }
+
+    /// The topics, with something after each partition's number.
+    fn put_topics(&self, into: &mut Vec<u8>, after: &[u8]) {
+        put_count(into, self.topics.len());
+        for (name, partitions) in &self.topics {
+            put_count(into, name.len());
+            into.extend(*name);
+            put_count(into, partitions.len() / 4);
+            for index in partitions.chunks(4) {
+                into.extend(index);
+                into.extend(after);
+            }
+            into.push(0);
+        }
     }
 }
 

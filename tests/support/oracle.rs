@@ -293,9 +293,12 @@ impl Log {
 
     /// How many records of a topic there are.
     pub(crate) fn count(&self, topic: Topic) -> usize {
-        let partitions = if topic.is_table() { 1 } else { self.partitions };
         let of = |partition| self.read(topic, partition).len();
-        (0..partitions).map(of).sum()
+        self.partitions_of(topic).map(of).sum()
+    }
+
+    fn partitions_of(&self, topic: Topic) -> std::ops::Range<i32> {
+        0..if topic.is_table() { 1 } else { self.partitions }
     }
 
     /// Partitions that an open transaction holds back, with where, for whoever misses something.
@@ -304,9 +307,8 @@ impl Log {
             return Vec::new();
         };
         let gauge = Gauge::open(connection).unwrap();
-        let partitions = |topic: Topic| if topic.is_table() { 1 } else { self.partitions };
-        let all = Topic::ALL.iter();
-        let all = all.flat_map(|topic| (0..partitions(*topic)).map(|number| (*topic, number)));
+        let of = |topic| self.partitions_of(topic).map(move |number| (topic, number));
+        let all = Topic::ALL.iter().copied().flat_map(of);
         all.filter_map(|(topic, number)| {
             let ends = gauge.ends(topic, number).unwrap();
             ends.is_held().then_some((topic, number, ends.stable))
@@ -314,20 +316,23 @@ impl Log {
         .collect()
     }
 
-    /// The records of a partition that say something: one without a value has ended what a
-    /// transaction left open (`src/transport/kafka/settle.rs`), or is a tombstone.
-    fn said(&self, topic: Topic, partition: i32) -> Vec<Stored> {
+    /// What a partition's records say: one without a value has ended what a transaction left open
+    /// (`src/transport/kafka/settle.rs`), or is a tombstone.
+    fn said<T>(&self, topic: Topic, partition: i32) -> Vec<T>
+    where
+        T: wire::Record + serde::de::DeserializeOwned,
+    {
         let read = self.read(topic, partition);
         let said = read.iter().filter(|stored| stored.value.is_some());
-        said.cloned().collect()
+        said.map(|stored| self.decode(stored)).collect()
     }
 
     /// What was refused, and why.
     pub(crate) fn letters(&self) -> BTreeMap<Refused, usize> {
         let mut findings = Findings::default();
         for partition in 0..self.partitions {
-            for stored in self.said(Topic::DeadLetters, partition) {
-                findings.refuse(self.decode(&stored));
+            for letter in self.said(Topic::DeadLetters, partition) {
+                findings.refuse(letter);
             }
         }
         findings.refused
@@ -352,9 +357,8 @@ impl Log {
 
     /// The pins of each round of a partition, by its proposal's offset.
     fn pins(&self, partition: i32) -> BTreeMap<Offset, Pins> {
-        let rounds = self.read(Topic::Rounds, partition);
-        let values = rounds.iter().filter(|stored| stored.value.is_some());
-        let opening = values.map(|stored| self.decode::<Round>(stored).opening);
+        let rounds = self.said::<Round>(Topic::Rounds, partition).into_iter();
+        let opening = rounds.map(|round| round.opening);
         let pins: BTreeMap<_, _> = opening.map(|o| (o.proposal_offset, o.pins)).collect();
         let mut highest = Pins::NONE;
         for pins in pins.values() {
@@ -404,25 +408,24 @@ impl Log {
         let mut findings = Findings::default();
         let agents = timed(&self.read(Topic::Agents, 0));
         for partition in 0..self.partitions {
-            let said = |topic| self.said(topic, partition);
-            for stored in said(Topic::Outcomes) {
-                findings.decide(&self.decode(&stored));
+            for outcome in self.said(Topic::Outcomes, partition) {
+                findings.decide(&outcome);
             }
-            for stored in said(Topic::Escalations) {
-                findings.escalate(&self.decode(&stored));
+            for package in self.said(Topic::Escalations, partition) {
+                findings.escalate(&package);
             }
-            for stored in said(Topic::DeadLetters) {
-                findings.refuse(self.decode(&stored));
+            for letter in self.said(Topic::DeadLetters, partition) {
+                findings.refuse(letter);
             }
-            for stored in said(Topic::Rounds) {
-                findings.keep(&self.decode(&stored));
+            for round in self.said(Topic::Rounds, partition) {
+                findings.keep(&round);
             }
-            for stored in said(Topic::TrustUpdates) {
-                findings.teach(&every_row_seen(self.decode(&stored), &agents));
+            for update in self.said(Topic::TrustUpdates, partition) {
+                findings.teach(&every_row_seen(update, &agents));
             }
         }
-        for stored in self.said(Topic::Trust, 0) {
-            findings.score(&self.decode(&stored));
+        for score in self.said(Topic::Trust, 0) {
+            findings.score(&score);
         }
         findings
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quorate::wire::sha256;
 use quorate_core::topic::Topic;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::people::{people, prompt_policies};
@@ -190,6 +190,18 @@ impl Web {
     /// Posts JSON as somebody.
     pub(crate) fn post(&self, name: &str, path: &str, body: &Value) -> Answer {
         self.ask("POST", path, &[bearer(name)], &body.to_string())
+    }
+
+    /// A round that is proposed; its id.
+    pub(crate) fn proposed(&self, domain: &str, subject: &str) -> String {
+        let proposal = json!({
+            "domain": domain,
+            "action": { "type": "payment.block", "subject": subject },
+            "confidence": 0.9,
+            "stakes": "LOW",
+        });
+        let answer = self.post("desk", "/v1/proposals?wait=30", &proposal);
+        answer.with(200)["id"].as_str().unwrap().to_owned()
     }
 
     /// Gets something as somebody.
