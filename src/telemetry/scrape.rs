@@ -161,12 +161,12 @@ mod tests {
             most: Millis(1_600),
         };
         vitals.clock(Topic::Responses, 3, ahead);
-        let mut tally = Tally {
+        let tally = Tally {
             rejects: [("bad_id".to_owned(), 4)].into(),
             outcomes: [(("approved", "human"), 1)].into(),
             ..Tally::default()
         };
-        vitals.committed(Duration::from_millis(20), &mut tally);
+        vitals.committed(Duration::from_millis(20), tally);
         let text = scraped(&vitals);
         for line in [
             "quorate_ready 1.0",

@@ -252,7 +252,7 @@ impl Vitals {
     }
 
     /// A transaction with all this in it is committed; it took so long.
-    pub fn committed(&self, took: Duration, tally: &mut Tally) {
+    pub fn committed(&self, took: Duration, tally: Tally) {
         let mut state = self.state();
         let counts = &mut state.counts;
         counts.tally.absorb(tally);

@@ -16,7 +16,7 @@ use super::restore::{self, Batch, Step, Wanted};
 use super::slot::Slot;
 use super::tables::Follower;
 use super::ticks::Ticks;
-use super::{Delivery as _, Entry, Error, Event, Log};
+use super::{Committed, Delivery as _, Entry, Error, Event, Log, Owned};
 use crate::clock::Clock;
 use crate::engine::{Config, Detail, Forward, ORIGIN_HEADER, Output, Record, TICK_HEADER};
 use crate::telemetry::{Tally, Vitals};
@@ -57,7 +57,17 @@ pub(super) struct Member<'a, L: Log> {
     ticks: Ticks,
     /// What the next commit holds.
     tally: Tally,
+    /// The commit under way.
+    under_way: Option<UnderWay>,
+    /// When the last commit was asked for.
     committed: Instant,
+}
+
+/// A commit that was asked for.
+struct UnderWay {
+    asked: Instant,
+    read: BTreeMap<i32, Committed>,
+    tally: Tally,
 }
 
 impl<'a, L: Log> Member<'a, L> {
@@ -79,6 +89,7 @@ impl<'a, L: Log> Member<'a, L> {
             restoring: None,
             ticks: Ticks::default(),
             tally: Tally::default(),
+            under_way: None,
             committed: Instant::now(),
         })
     }
@@ -92,7 +103,7 @@ impl<'a, L: Log> Member<'a, L> {
                 turned => turned?,
             }
         }
-        self.commit()
+        self.commit_now()
     }
 
     /// Works until nothing is left to do now, for whoever tells the time.
@@ -106,7 +117,7 @@ impl<'a, L: Log> Member<'a, L> {
             self.tick()?;
             moved |= self.restoring.is_some() || self.log.is_posting();
             // What is committed is read again, where it is an input.
-            self.commit()?;
+            self.commit_now()?;
             if !moved {
                 return Ok(());
             }
@@ -120,10 +131,16 @@ impl<'a, L: Log> Member<'a, L> {
         self.restore()?;
         self.hold()?;
         self.tick()?;
-        if self.committed.elapsed() >= self.orders.commit_interval {
+        self.note_commit()?;
+        if self.is_commit_due() {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Whether to commit, which waits for the commit under way.
+    fn is_commit_due(&self) -> bool {
+        self.under_way.is_none() && self.committed.elapsed() >= self.orders.commit_interval
     }
 
     /// Reads what is there, up to a batch, and steps the engines with it.
@@ -146,7 +163,7 @@ impl<'a, L: Log> Member<'a, L> {
                 .try_for_each(|output| self.put(partition, output))?;
             patience = Duration::ZERO;
             // However slow a record is, what it begins does not stay open for a whole batch.
-            if self.committed.elapsed() >= self.orders.commit_interval {
+            if self.is_commit_due() {
                 break;
             }
         }
@@ -176,7 +193,7 @@ impl<'a, L: Log> Member<'a, L> {
 
     /// Whether the partitions are still ours is for the log to say: it fences.
     fn revoked(&mut self) -> Result<(), Error> {
-        self.commit()?;
+        self.commit_now()?;
         let gone: Vec<i32> = self.slots.keys().copied().collect();
         tracing::info!(partitions = ?gone, "revoked");
         self.orders.vitals.left(self.orders.number);
@@ -316,14 +333,14 @@ impl<'a, L: Log> Member<'a, L> {
             Error::halted(own, why)
         };
         let value = encoded.map_err(unfit)?;
-        let trace = output.traceparent().map(str::as_bytes);
-        let headers: Vec<_> = trace.iter().map(|trace| ("traceparent", *trace)).collect();
-        self.log.put(&Entry {
+        let trace = output.traceparent().into_iter();
+        let header = |trace: &str| ("traceparent".to_owned(), trace.as_bytes().to_vec());
+        self.log.put(Owned {
             topic: output.topic(),
             partition: output.partition(own, self.orders.partitions),
-            key: output.key().as_deref(),
-            value: value.as_deref(),
-            headers: &headers,
+            key: output.key(),
+            value,
+            headers: trace.map(header).collect(),
         })
     }
 
@@ -394,7 +411,15 @@ impl<'a, L: Log> Member<'a, L> {
         Ok(())
     }
 
-    /// Commits outputs, rounds and positions of every partition that moved, all or nothing.
+    /// Commits everything that was read by now, and waits until that is done.
+    fn commit_now(&mut self) -> Result<(), Error> {
+        self.settle_commit()?;
+        self.commit()?;
+        self.settle_commit()
+    }
+
+    /// Has outputs, rounds and positions of every partition that moved committed, all or nothing.
+    /// Meanwhile records are read on, whose outputs are for the next commit.
     fn commit(&mut self) -> Result<(), Error> {
         self.committed = Instant::now();
         self.refresh()?;
@@ -405,16 +430,40 @@ impl<'a, L: Log> Member<'a, L> {
         }
         let asked = Instant::now();
         self.log.commit(&read)?;
+        for slot in self.slots.values_mut() {
+            slot.dirty = false;
+        }
+        self.under_way = Some(UnderWay {
+            asked,
+            read,
+            tally: std::mem::take(&mut self.tally),
+        });
+        self.note_commit()
+    }
+
+    fn settle_commit(&mut self) -> Result<(), Error> {
+        self.log.settle()?;
+        self.note_commit()
+    }
+
+    /// Takes note of a commit that is done.
+    fn note_commit(&mut self) -> Result<(), Error> {
+        if self.log.is_committing()? {
+            return Ok(());
+        }
+        let Some(done) = self.under_way.take() else {
+            return Ok(());
+        };
+        let UnderWay { asked, read, tally } = done;
         let vitals = self.orders.vitals;
-        vitals.committed(asked.elapsed(), &mut self.tally);
+        vitals.committed(asked.elapsed(), tally);
         for (&partition, committed) in &read {
             for (&topic, position) in &committed.positions {
                 vitals.passed(partition, topic, position.next.0);
             }
-        }
-        for (&partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.dirty) {
-            slot.dirty = false;
-            vitals.rounds(partition, slot.open_now());
+            if let Some(slot) = self.slots.get(&partition) {
+                vitals.rounds(partition, slot.open_now());
+            }
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ use quorate_core::topic::Topic;
 
 pub use error::{Error, Hindrance};
 pub use handle::{Appended, Handle};
+pub use owned::Owned;
 pub use positions::{Committed, INPUTS};
 pub use processor::Settings;
 pub use shared::{Share, Shared};
@@ -92,7 +93,7 @@ pub trait Log {
     ///
     /// # Errors
     /// [`Error::Log`].
-    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error>;
+    fn put(&mut self, record: Owned) -> Result<(), Error>;
 
     /// Appends a record at once, whatever becomes of the next commit: a tick, or a forward. The
     /// next commit waits until it has arrived.
@@ -108,11 +109,25 @@ pub trait Log {
     /// known; only its owner writes there.
     fn rounds_end(&self, partition: i32) -> Option<i64>;
 
-    /// Commits what was put, with how far these partitions are read: all of it or nothing.
+    /// Commits what was put, with how far these partitions are read: all of it or nothing. What
+    /// is put from here on belongs to the next commit, which may not be asked for before this one
+    /// is done ([`Log::is_committing`], [`Log::settle`]).
     ///
     /// # Errors
     /// [`Error::Log`], [`Error::TimedOut`]; whether it was committed is then open.
     fn commit(&mut self, read: &BTreeMap<i32, Committed>) -> Result<(), Error>;
+
+    /// Whether the last commit is under way still.
+    ///
+    /// # Errors
+    /// As of [`Log::commit`], of the one that was under way.
+    fn is_committing(&mut self) -> Result<bool, Error>;
+
+    /// Waits until the last commit is done.
+    ///
+    /// # Errors
+    /// As of [`Log::commit`], of the one that was under way.
+    fn settle(&mut self) -> Result<(), Error>;
 }
 
 /// Reads what is there: partitions from a place to an end, or on and on.

@@ -15,9 +15,8 @@ use super::group::{Change, Place};
 use super::open::sql;
 use super::reader::Reader;
 use crate::engine::Record;
-use crate::transport::owned::Owned;
 use crate::transport::{
-    Committed, Delivery, Entry, Error, Event, Log, Settings, Stored, positions,
+    Committed, Delivery, Entry, Error, Event, Log, Owned, Settings, Stored, positions,
 };
 
 /// How often something is cleaned.
@@ -164,8 +163,8 @@ impl Log for Membership {
         Ok(())
     }
 
-    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        self.put.push(Owned::of(entry));
+    fn put(&mut self, record: Owned) -> Result<(), Error> {
+        self.put.push(record);
         Ok(())
     }
 
@@ -217,5 +216,13 @@ impl Log for Membership {
             return Ok(());
         }
         Err(self.place.lost(&self.writes))
+    }
+
+    fn is_committing(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::topic::Topic;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 
@@ -21,11 +21,14 @@ use super::lookup::Lookup;
 use super::refused::Refused;
 use super::seat::{Change, Rebalances, Seat};
 use super::source::Side;
-use super::transaction::Transaction;
+use super::transaction::{Ends, Transaction};
 use super::waits::Waits;
+use super::writer::Writer;
 use super::{Appender, Connection, Error, Reader, group, read};
 use crate::engine::Record;
-use crate::transport::{Committed, Delivery, Entry, Event, INPUTS, Log, Settings, positions};
+use crate::transport::{
+    Committed, Delivery, Entry, Event, INPUTS, Log, Owned, Settings, positions,
+};
 use crate::wire::Codec;
 
 /// How long a single look for what the group says takes.
@@ -44,8 +47,10 @@ pub(super) struct Group {
 /// A member's consumer, its producers, and how far each topic was handed to the engine.
 pub(super) struct Membership {
     group: Group,
+    /// ORDER: dropped before the consumer, so that nobody leaves the group amid a commit.
+    writer: Writer<(TopicPartitionList, ConsumerGroupMetadata)>,
+    ends: Ends,
     consumer: Seat<Rebalances>,
-    transaction: Transaction,
     appender: Appender,
     /// The offset of each topic to hand on next; a partition that is not here is not read.
     next: BTreeMap<(i32, Topic), i64>,
@@ -114,6 +119,8 @@ impl Membership {
         let transaction =
             Transaction::take_over(connection, name, timeout, vitals, stop, attempts, again);
         let transaction = transaction.map_err(|error| group::judged(connection, name, error))?;
+        let ends = transaction.ends();
+        let writer = Writer::start(transaction, name)?;
         let appender = Appender::open(connection)?;
         let config = connection.member(settings.comes_back.then_some(name));
         let heartbeat = config.get("heartbeat.interval.ms");
@@ -127,8 +134,9 @@ impl Membership {
             .map_err(Error::kafka("join the group"))?;
         Ok(Self {
             group,
+            writer,
+            ends,
             consumer: Seat::new(consumer, name),
-            transaction,
             appender,
             next: BTreeMap::new(),
             waits: Waits::default(),
@@ -221,6 +229,11 @@ impl Log for Membership {
 
     fn next(&mut self, patience: Duration) -> Result<Event<Delivered<'_>>, Error> {
         self.answered()?;
+        if !patience.is_zero() {
+            // What was said is written while nobody has anything to say.
+            let flushed = self.writer.flush();
+            flushed.map_err(|error| self.judge(error))?;
+        }
         match self.consumer.context().take() {
             Some(Change::Revoked) => return Ok(Event::Revoked),
             Some(Change::Assigned(list)) => return self.assign(&list).map(Event::Assigned),
@@ -229,7 +242,6 @@ impl Log for Membership {
         let Self {
             group,
             consumer,
-            transaction,
             next,
             waits,
             name,
@@ -238,11 +250,7 @@ impl Log for Membership {
         let mut patience = patience;
         loop {
             let message = match consumer.poll(patience) {
-                None => {
-                    transaction.serve();
-                    transaction.check()?;
-                    return Ok(Event::Nothing);
-                }
+                None => return Ok(Event::Nothing),
                 Some(Ok(message)) => message,
                 Some(Err(error)) if is_passing(&error) => {
                     tracing::debug!(%error, "broker does not answer yet");
@@ -313,14 +321,9 @@ impl Log for Membership {
         set.map_err(Error::kafka(format!("hold `{topic}` back")))
     }
 
-    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        self.transaction.append(
-            entry.topic,
-            entry.partition,
-            entry.key,
-            entry.value,
-            entry.headers,
-        )
+    fn put(&mut self, record: Owned) -> Result<(), Error> {
+        let put = self.writer.put(record);
+        put.map_err(|error| self.judge(error))
     }
 
     fn post(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
@@ -338,7 +341,7 @@ impl Log for Membership {
     }
 
     fn rounds_end(&self, partition: i32) -> Option<i64> {
-        self.transaction.rounds_end(partition)
+        self.ends.of(partition)
     }
 
     fn commit(&mut self, read: &BTreeMap<i32, Committed>) -> Result<(), Error> {
@@ -362,8 +365,17 @@ impl Log for Membership {
         let member = self.consumer.group_metadata().ok_or_else(|| {
             Error::Unfit("cannot commit: not a member of the consumer group".to_owned())
         })?;
-        let committed = self.transaction.commit(&list, &member);
-        committed.map_err(|error| self.judge(error))?;
-        self.transaction.check()
+        let ordered = self.writer.commit((list, member));
+        ordered.map_err(|error| self.judge(error))
+    }
+
+    fn is_committing(&mut self) -> Result<bool, Error> {
+        let is_committing = self.writer.is_committing();
+        is_committing.map_err(|error| self.judge(error))
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        let settled = self.writer.settle();
+        settled.map_err(|error| self.judge(error))
     }
 }

@@ -31,6 +31,7 @@ mod source;
 mod topics;
 mod transaction;
 mod waits;
+mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

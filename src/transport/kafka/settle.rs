@@ -330,7 +330,7 @@ impl End<'_> {
     }
 
     fn noted(&self) -> &Attempts {
-        &self.producer.context().attempts
+        &self.producer.context().noted.attempts
     }
 }
 

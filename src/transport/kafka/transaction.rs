@@ -25,8 +25,10 @@ use super::append::{drain_while, record, send};
 use super::attempts::Attempts;
 use super::connection::{PATIENCE, RETRY_BACKOFF, note};
 use super::settle::{Left, left, settle};
+use super::writer::Write;
 use super::{Connection, Error};
 use crate::telemetry::Vitals;
+use crate::transport::Owned;
 
 /// Whoever was answered sooner than this cannot have asked twice.
 const SURELY_ONCE: Duration = RETRY_BACKOFF.saturating_sub(Duration::from_millis(60));
@@ -47,7 +49,7 @@ pub(super) struct Transaction {
     producer: BaseProducer<Written>,
     timeout: Duration,
     open: bool,
-    attempts: Attempts,
+    noted: Noted,
     /// When to look what became of those that are in doubt.
     look: Instant,
     /// Whether something was left of them when last looked.
@@ -80,36 +82,37 @@ impl Transaction {
             let member =
                 member.ok_or_else(|| Error::Unfit("a consumer has no group".to_owned()))?;
             // It is not used again: what was left is ended under an epoch of its own.
-            let producer = producer(connection, &id, timeout, stop, &Attempts::default())?;
+            let producer = producer(connection, &id, timeout, stop, &Noted::default())?;
             settle(connection, &producer, &member, &attempts.kept(), timeout)?;
             attempts.forget();
         }
+        let noted = Noted {
+            attempts,
+            ..Noted::default()
+        };
         Ok(Self {
             vitals,
             connection: connection.clone(),
-            producer: producer(connection, &id, timeout, stop, &attempts)?,
+            producer: producer(connection, &id, timeout, stop, &noted)?,
             id,
             timeout,
             open: false,
-            attempts,
+            noted,
             look: Instant::now(),
             seen: false,
         })
     }
 
-    /// Puts a record into the transaction.
-    pub(super) fn append(
-        &mut self,
-        topic: Topic,
-        partition: i32,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[(&str, &[u8])],
-    ) -> Result<(), Error> {
+    fn put(&mut self, owned: &Owned) -> Result<(), Error> {
         self.begin()?;
-        self.attempts.touch(topic, partition);
+        let &Owned {
+            topic, partition, ..
+        } = owned;
+        self.noted.attempts.touch(topic, partition);
         let name = self.connection.name(topic);
-        let sent = send(&self.producer, record(name, partition, key, value, headers));
+        let (key, value) = (owned.key.as_deref(), owned.value.as_deref());
+        let record = record(name, partition, key, value, &owned.headers());
+        let sent = send(&self.producer, record);
         sent.map_err(|error| Error::kafka(format!("append to `{name}`"))(error))
     }
 
@@ -118,7 +121,7 @@ impl Transaction {
     /// ORDER: everything is delivered first, since `commit_transaction` would wait for it in steps
     /// of 100 ms; then positions, then the commit. An error leaves it open which of the two it is:
     /// the caller drops this and everything it rests on.
-    pub(super) fn commit(
+    fn end(
         &mut self,
         positions: &TopicPartitionList,
         member: &ConsumerGroupMetadata,
@@ -133,7 +136,7 @@ impl Transaction {
         }
         let stranger = self.stranger()?;
         let member = stranger.as_ref().unwrap_or(member);
-        self.attempts.asked(positions);
+        self.noted.attempts.asked(positions);
         let asked = Instant::now();
         let offsets = self
             .producer
@@ -144,7 +147,7 @@ impl Transaction {
         let commit = self.producer.commit_transaction(Timeout::Never);
         commit.map_err(Error::kafka("commit a transaction"))?;
         self.open = false;
-        self.attempts.done();
+        self.noted.attempts.done();
         tracing::debug!(id = self.id, took = ?asked.elapsed(), "committed");
         let in_doubt = asked.elapsed() >= SURELY_ONCE;
         if in_doubt && !fault::is_on(Fault::ProducerKept) {
@@ -156,16 +159,10 @@ impl Transaction {
             let Self {
                 connection,
                 id,
-                timeout,
-                attempts,
+                noted,
                 ..
             } = &*self;
-            let lost = self.producer.context().lost.load(Ordering::Relaxed);
-            let next = producer(connection, id, *timeout, &never, attempts)?;
-            next.context().lost.fetch_or(lost, Ordering::Relaxed);
-            let shaken = self.producer.context().shaken.load(Ordering::Relaxed);
-            next.context().shaken.fetch_or(shaken, Ordering::Relaxed);
-            self.producer = next;
+            self.producer = producer(connection, id, self.timeout, &never, noted)?;
         }
         Ok(())
     }
@@ -175,7 +172,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Unfit`] if they have not; whoever takes the id over ends them ([`settle`]).
-    pub(super) fn check(&mut self) -> Result<(), Error> {
+    fn check(&mut self) -> Result<(), Error> {
         self.notice();
         self.stay_safe()?;
         // ORDER: not while one is under way. Given up for an error here, it would take along what
@@ -183,12 +180,12 @@ impl Transaction {
         if self.open || Instant::now() < self.look {
             return Ok(());
         }
-        let doubtful = self.attempts.doubtful();
+        let doubtful = self.noted.attempts.doubtful();
         if doubtful.is_empty() {
             return Ok(());
         }
         match left(&self.connection, &doubtful) {
-            Ok(Left::Nothing) => self.attempts.trust(),
+            Ok(Left::Nothing) => self.noted.attempts.trust(),
             // The end of one that has just been committed may be on its way, and takes it along.
             Ok(Left::Committed) if !self.seen => {
                 self.seen = true;
@@ -210,9 +207,8 @@ impl Transaction {
     /// was ending. Given up, the next transaction would take that along, so that none begins, and
     /// of one that has begun nothing gets there, before it was looked after.
     fn is_safe(&self) -> bool {
-        let shaken = &self.producer.context().shaken;
-        !shaken.load(Ordering::Relaxed)
-            || !self.attempts.may_be_ending()
+        !self.noted.shaken.load(Ordering::Relaxed)
+            || !self.noted.attempts.may_be_ending()
             || fault::is_on(Fault::BrokersLostUnseen)
     }
 
@@ -221,16 +217,14 @@ impl Transaction {
             let why = "a broker was lost while a transaction may have been ending";
             return Err(Error::Unfit(why.to_owned()));
         }
-        let shaken = &self.producer.context().shaken;
-        shaken.store(false, Ordering::Relaxed);
+        self.noted.shaken.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     /// Takes note of the loss of a broker.
     fn notice(&mut self) {
-        let lost = &self.producer.context().lost;
-        if lost.swap(false, Ordering::Relaxed) {
-            self.attempts.doubt();
+        if self.noted.lost.swap(false, Ordering::Relaxed) {
+            self.noted.attempts.doubt();
             self.look = Instant::now() + SETTLES;
             self.seen = false;
         }
@@ -251,46 +245,74 @@ impl Transaction {
             self.stay_safe()?;
             let begun = self.producer.begin_transaction();
             begun.map_err(Error::kafka("begin a transaction"))?;
-            self.attempts.begin();
+            self.noted.attempts.begin();
             tracing::debug!(id = self.id, "transaction begun");
             self.open = true;
         }
         Ok(())
     }
 
-    /// The offset after the last record known to lie in a partition of `acp.rounds`.
-    pub(super) fn rounds_end(&self, partition: i32) -> Option<i64> {
-        self.producer.context().ends().get(&partition).copied()
+    /// Where the rounds' partitions are known to end.
+    pub(super) fn ends(&self) -> Ends {
+        self.noted.ends.clone()
+    }
+}
+
+impl Write for Transaction {
+    type Positions = (TopicPartitionList, ConsumerGroupMetadata);
+
+    fn append(&mut self, record: &Owned) -> Result<(), Error> {
+        self.put(record)
     }
 
-    /// Lets the client take note of deliveries.
-    pub(super) fn serve(&self) {
-        self.producer.poll(Duration::ZERO);
+    fn commit(&mut self, (positions, member): Self::Positions) -> Result<(), Error> {
+        self.end(&positions, &member)
     }
+
+    fn look_after(&mut self) -> Result<(), Error> {
+        // Lets the client take note of deliveries.
+        self.producer.poll(Duration::ZERO);
+        self.check()
+    }
+}
+
+/// The offset after the last record known to lie in each partition of `acp.rounds`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ends(Arc<Mutex<BTreeMap<i32, i64>>>);
+
+impl Ends {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// That of a partition, if anything was written there.
+    pub(super) fn of(&self, partition: i32) -> Option<i64> {
+        self.lock().get(&partition).copied()
+    }
+}
+
+/// What producers of one id have noted, one after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Noted {
+    pub(super) attempts: Attempts,
+    ends: Ends,
+    /// Whether a broker was lost since last looked.
+    lost: Arc<AtomicBool>,
+    /// Whether one that was there is gone, until it is safe to write again.
+    shaken: Arc<AtomicBool>,
 }
 
 /// Takes note of where records came to lie, and of brokers that are lost.
 pub(super) struct Written {
     connection: Connection,
-    pub(super) attempts: Attempts,
-    /// The offset after the last one of each partition of `acp.rounds`.
-    ends: Mutex<BTreeMap<i32, i64>>,
-    lost: AtomicBool,
-    /// Whether one that was there is gone, until it is safe to write again.
-    shaken: AtomicBool,
-}
-
-impl Written {
-    fn ends(&self) -> MutexGuard<'_, BTreeMap<i32, i64>> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    pub(super) noted: Noted,
 }
 
 impl ClientContext for Written {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.lost.store(true, Ordering::Relaxed);
+        self.noted.lost.store(true, Ordering::Relaxed);
         if is_loss(&error, reason) {
-            self.shaken.store(true, Ordering::Relaxed);
+            self.noted.shaken.store(true, Ordering::Relaxed);
         }
         note(&error, reason);
     }
@@ -306,9 +328,9 @@ impl ProducerContext for Written {
             return;
         };
         let (partition, offset) = (message.partition(), message.offset());
-        self.attempts.delivered(topic, partition, offset);
+        self.noted.attempts.delivered(topic, partition, offset);
         if topic == Topic::Rounds {
-            self.ends().insert(partition, offset + 1);
+            self.noted.ends.lock().insert(partition, offset + 1);
         }
     }
 }
@@ -335,16 +357,13 @@ fn producer(
     id: &str,
     timeout: Duration,
     stop: &AtomicBool,
-    attempts: &Attempts,
+    noted: &Noted,
 ) -> Result<BaseProducer<Written>, Error> {
     let doing = || Error::kafka(format!("take over transactional id `{id}`"));
     let config = connection.transactional(id, timeout);
     let written = Written {
         connection: connection.clone(),
-        attempts: attempts.clone(),
-        ends: Mutex::default(),
-        lost: AtomicBool::new(false),
-        shaken: AtomicBool::new(false),
+        noted: noted.clone(),
     };
     let producer: BaseProducer<Written> = config.create_with_context(written).map_err(doing())?;
     match again(|| producer.init_transactions(LOOK), stop) {

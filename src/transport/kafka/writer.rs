@@ -1,0 +1,365 @@
+//! The thread that writes what an engine says. A commit takes the brokers several turns; the engine
+//! reads on meanwhile, and what it says then waits here for the next transaction.
+//!
+//! Everything is written in the order in which it was said, and one commit is under way at most.
+//! After an error the thread writes nothing more and ends, and so does the engine's life, whatever
+//! it has read since.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::Error;
+use crate::transport::Owned;
+
+/// How many records are handed over together, at most, and how many bytes make a batch full.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 256 * 1024;
+/// How many batches may wait; an engine that is further ahead waits, too.
+const BATCHES: usize = 32;
+
+/// How often a thread with nothing to write looks after its client.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What is written with.
+pub(super) trait Write {
+    /// How far what led to a commit was read.
+    type Positions;
+
+    /// Puts a record into the transaction, which begins with its first one.
+    fn append(&mut self, record: &Owned) -> Result<(), Error>;
+
+    /// Commits what was appended, with the positions.
+    fn commit(&mut self, positions: Self::Positions) -> Result<(), Error>;
+
+    /// Looks after the client: after a batch, after a commit, and where there is nothing to do.
+    fn look_after(&mut self) -> Result<(), Error>;
+}
+
+/// What the thread is told.
+enum Order<P> {
+    Append(Vec<Owned>),
+    Commit(P),
+}
+
+/// An engine's end of it.
+pub(super) struct Writer<P> {
+    /// None once the thread is to end.
+    orders: Option<SyncSender<Order<P>>>,
+    /// One for each commit; an error is the last one.
+    answers: Receiver<Result<(), Error>>,
+    thread: Option<JoinHandle<()>>,
+    /// Whether what waits is not to be written any more.
+    given_up: Arc<AtomicBool>,
+    /// What is not handed over yet, and its bytes.
+    batch: Vec<Owned>,
+    bytes: usize,
+    is_committing: bool,
+}
+
+impl<P: Send + 'static> Writer<P> {
+    /// A thread that writes with this.
+    pub(super) fn start(
+        by: impl Write<Positions = P> + Send + 'static,
+        name: &str,
+    ) -> Result<Self, Error> {
+        let (orders, ordered) = mpsc::sync_channel(BATCHES);
+        let (answer, answers) = mpsc::channel();
+        let given_up = Arc::new(AtomicBool::new(false));
+        let is_given_up = Arc::clone(&given_up);
+        let work = move || {
+            // Nobody hears it who has let go of the other end.
+            let done = || drop(answer.send(Ok(())));
+            let until = || is_given_up.load(Ordering::Relaxed);
+            if let Err(error) = work(by, &ordered, until, done) {
+                drop(answer.send(Err(error)));
+            }
+        };
+        let thread = thread::Builder::new().name(format!("writer {name}"));
+        let thread = thread.spawn(work);
+        let thread =
+            thread.map_err(|error| Error::Unfit(format!("no thread to write: {error}")))?;
+        Ok(Self {
+            orders: Some(orders),
+            answers,
+            thread: Some(thread),
+            given_up,
+            batch: Vec::new(),
+            bytes: 0,
+            is_committing: false,
+        })
+    }
+
+    /// Puts a record into the next transaction; waits where the thread is too far behind.
+    pub(super) fn put(&mut self, record: Owned) -> Result<(), Error> {
+        self.bytes += record.value.as_ref().map_or(0, Vec::len);
+        self.batch.push(record);
+        if self.batch.len() >= BATCH || self.bytes >= BATCH_BYTES {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    /// Hands over what was put.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        self.order(Order::Append(batch))
+    }
+
+    /// Has what was put committed, with the positions it was read up to.
+    pub(super) fn commit(&mut self, positions: P) -> Result<(), Error> {
+        self.flush()?;
+        self.order(Order::Commit(positions))?;
+        self.is_committing = true;
+        Ok(())
+    }
+
+    fn order(&mut self, order: Order<P>) -> Result<(), Error> {
+        let ordered = self
+            .orders
+            .as_ref()
+            .is_some_and(|to| to.send(order).is_ok());
+        if ordered {
+            return Ok(());
+        }
+        // It writes no more: what it has said last is why.
+        loop {
+            self.wait()?;
+        }
+    }
+
+    /// Whether a commit is under way.
+    ///
+    /// # Errors
+    /// Why the thread writes no more.
+    pub(super) fn is_committing(&mut self) -> Result<bool, Error> {
+        match self.answers.try_recv() {
+            Ok(answer) => self.hear(answer)?,
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => return Err(self.ended()),
+        }
+        Ok(self.is_committing)
+    }
+
+    /// Waits for the commit under way.
+    pub(super) fn settle(&mut self) -> Result<(), Error> {
+        while self.is_committing {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        match self.answers.recv() {
+            Ok(answer) => self.hear(answer),
+            Err(_) => Err(self.ended()),
+        }
+    }
+
+    fn hear(&mut self, answer: Result<(), Error>) -> Result<(), Error> {
+        self.is_committing = false;
+        answer
+    }
+
+    /// Why there is no thread any more that has not said so.
+    fn ended(&mut self) -> Error {
+        self.orders = None;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => resume_unwind(panic),
+            _ => Error::Unfit("writing had ended before".to_owned()),
+        }
+    }
+}
+
+impl<P> Drop for Writer<P> {
+    /// Waits for the thread: who comes next takes its transactional id over.
+    fn drop(&mut self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _panic = thread.join();
+        }
+    }
+}
+
+/// Writes until nobody is there any more to say what, or an error.
+fn work<P>(
+    mut by: impl Write<Positions = P>,
+    orders: &Receiver<Order<P>>,
+    is_given_up: impl Fn() -> bool,
+    done: impl Fn(),
+) -> Result<(), Error> {
+    loop {
+        let order = orders.recv_timeout(LOOK);
+        if is_given_up() {
+            return Ok(());
+        }
+        match order {
+            Ok(Order::Append(records)) => {
+                records.iter().try_for_each(|record| by.append(record))?;
+            }
+            Ok(Order::Commit(positions)) => {
+                by.commit(positions)?;
+                done();
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        by.look_after()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_core::topic::Topic;
+
+    use super::*;
+
+    /// Says what it is told, and waits to be let go on before it commits.
+    struct Told {
+        said: mpsc::Sender<String>,
+        go_on: Receiver<Result<(), Error>>,
+    }
+
+    impl Told {
+        fn say(&self, what: String) {
+            self.said.send(what).unwrap();
+        }
+    }
+
+    impl Write for Told {
+        type Positions = u8;
+
+        fn append(&mut self, record: &Owned) -> Result<(), Error> {
+            self.say(format!("append {}", record.partition));
+            Ok(())
+        }
+
+        fn commit(&mut self, positions: u8) -> Result<(), Error> {
+            let going_on = self.go_on.recv();
+            self.say(format!("commit {positions}"));
+            going_on.unwrap_or(Ok(()))
+        }
+
+        fn look_after(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    struct Scene {
+        writer: Writer<u8>,
+        said: Receiver<String>,
+        go_on: mpsc::Sender<Result<(), Error>>,
+    }
+
+    fn scene() -> Scene {
+        let (say, said) = mpsc::channel();
+        let (go_on, told) = mpsc::channel();
+        let by = Told {
+            said: say,
+            go_on: told,
+        };
+        let writer = Writer::start(by, "test").unwrap();
+        Scene {
+            writer,
+            said,
+            go_on,
+        }
+    }
+
+    fn record(partition: i32, bytes: usize) -> Owned {
+        Owned {
+            topic: Topic::Outcomes,
+            partition,
+            key: None,
+            value: Some(vec![0; bytes]),
+            headers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_said_amid_a_commit_is_written_after_it() {
+        let Scene {
+            mut writer,
+            said,
+            go_on,
+        } = scene();
+        writer.put(record(1, 1)).unwrap();
+        writer.commit(1).unwrap();
+        assert!(writer.is_committing().unwrap());
+        writer.put(record(2, 1)).unwrap();
+        writer.flush().unwrap();
+        assert!(writer.is_committing().unwrap());
+        go_on.send(Ok(())).unwrap();
+        writer.settle().unwrap();
+        assert!(!writer.is_committing().unwrap());
+        let written = [(); 3].map(|()| said.recv().unwrap());
+        assert_eq!(written, ["append 1", "commit 1", "append 2"]);
+    }
+
+    #[test]
+    fn whoever_is_too_far_ahead_of_a_commit_waits() {
+        let Scene {
+            mut writer,
+            said,
+            go_on,
+        } = scene();
+        writer.commit(1).unwrap();
+        let ahead = thread::spawn(move || {
+            for _ in 0..=BATCHES {
+                writer.put(record(0, BATCH_BYTES)).unwrap();
+            }
+            writer.settle().unwrap();
+        });
+        thread::sleep(LOOK * 20);
+        assert!(!ahead.is_finished());
+        go_on.send(Ok(())).unwrap();
+        ahead.join().unwrap();
+        assert_eq!(said.recv().unwrap(), "commit 1");
+    }
+
+    #[test]
+    fn an_error_is_heard_once_and_nothing_is_written_after_it() {
+        let Scene {
+            mut writer,
+            said,
+            go_on,
+        } = scene();
+        writer.commit(1).unwrap();
+        writer.put(record(2, BATCH_BYTES)).unwrap();
+        go_on.send(Err(Error::Unfit("as told".to_owned()))).unwrap();
+        let heard = writer.settle().unwrap_err();
+        assert_eq!(
+            heard.to_string(),
+            Error::Unfit("as told".to_owned()).to_string()
+        );
+        assert!(writer.put(record(3, BATCH_BYTES)).is_err());
+        assert!(writer.is_committing().is_err());
+        drop(writer);
+        assert_eq!(said.iter().collect::<Vec<_>>(), ["commit 1"]);
+    }
+
+    #[test]
+    fn what_waits_as_an_engines_life_ends_is_not_written() {
+        let Scene {
+            mut writer,
+            said,
+            go_on,
+        } = scene();
+        writer.commit(1).unwrap();
+        writer.put(record(2, BATCH_BYTES)).unwrap();
+        let end = thread::spawn(move || drop(writer));
+        thread::sleep(LOOK * 20);
+        assert!(!end.is_finished(), "the commit under way is waited for");
+        go_on.send(Ok(())).unwrap();
+        end.join().unwrap();
+        assert_eq!(said.iter().collect::<Vec<_>>(), ["commit 1"]);
+    }
+}
