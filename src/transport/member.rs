@@ -16,7 +16,7 @@ use super::restore::{self, Batch, Step, Wanted};
 use super::slot::Slot;
 use super::tables::Follower;
 use super::ticks::Ticks;
-use super::{Committed, Delivery as _, Entry, Error, Event, Log, Owned};
+use super::{Committed, Delivery as _, Entry, Error, Event, Log};
 use crate::clock::Clock;
 use crate::engine::{Config, Detail, Forward, ORIGIN_HEADER, Output, Record, TICK_HEADER};
 use crate::telemetry::{Tally, Vitals};
@@ -333,14 +333,14 @@ impl<'a, L: Log> Member<'a, L> {
             Error::halted(own, why)
         };
         let value = encoded.map_err(unfit)?;
-        let trace = output.traceparent().into_iter();
-        let header = |trace: &str| ("traceparent".to_owned(), trace.as_bytes().to_vec());
-        self.log.put(Owned {
+        let trace = output.traceparent().map(str::as_bytes);
+        let headers: Vec<_> = trace.iter().map(|trace| ("traceparent", *trace)).collect();
+        self.log.put(&Entry {
             topic: output.topic(),
             partition: output.partition(own, self.orders.partitions),
-            key: output.key(),
-            value,
-            headers: trace.map(header).collect(),
+            key: output.key().as_deref(),
+            value: value.as_deref(),
+            headers: &headers,
         })
     }
 

@@ -31,7 +31,6 @@ use quorate_core::topic::Topic;
 
 pub use error::{Error, Hindrance};
 pub use handle::{Appended, Handle};
-pub use owned::Owned;
 pub use positions::{Committed, INPUTS};
 pub use processor::Settings;
 pub use shared::{Share, Shared};
@@ -93,7 +92,7 @@ pub trait Log {
     ///
     /// # Errors
     /// [`Error::Log`].
-    fn put(&mut self, record: Owned) -> Result<(), Error>;
+    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error>;
 
     /// Appends a record at once, whatever becomes of the next commit: a tick, or a forward. The
     /// next commit waits until it has arrived.

@@ -6,23 +6,16 @@ use super::Entry;
 
 /// A record to append, kept until then.
 #[derive(Debug)]
-pub struct Owned {
-    /// Its topic.
-    pub topic: Topic,
-    /// Its partition.
-    pub partition: i32,
-    /// Its key.
-    pub key: Option<Vec<u8>>,
-    /// Its value.
-    pub value: Option<Vec<u8>>,
-    /// Its headers.
-    pub headers: Vec<(String, Vec<u8>)>,
+pub(super) struct Owned {
+    topic: Topic,
+    partition: i32,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(String, Vec<u8>)>,
 }
 
 impl Owned {
-    /// A copy of a record.
-    #[must_use]
-    pub fn of(entry: &Entry<'_>) -> Self {
+    pub(super) fn of(entry: &Entry<'_>) -> Self {
         let header = |&(name, value): &(&str, &[u8])| (name.to_owned(), value.to_vec());
         Self {
             topic: entry.topic,
@@ -34,8 +27,7 @@ impl Owned {
     }
 
     /// Its headers, as an entry has them.
-    #[must_use]
-    pub fn headers(&self) -> Vec<(&str, &[u8])> {
+    pub(super) fn headers(&self) -> Vec<(&str, &[u8])> {
         let headers = self.headers.iter();
         headers
             .map(|(name, value)| (name.as_str(), value.as_slice()))
@@ -43,8 +35,7 @@ impl Owned {
     }
 
     /// The record, with its headers.
-    #[must_use]
-    pub fn entry<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> Entry<'a> {
+    pub(super) fn entry<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> Entry<'a> {
         Entry {
             topic: self.topic,
             partition: self.partition,

@@ -15,8 +15,9 @@ use super::group::{Change, Place};
 use super::open::sql;
 use super::reader::Reader;
 use crate::engine::Record;
+use crate::transport::owned::Owned;
 use crate::transport::{
-    Committed, Delivery, Entry, Error, Event, Log, Owned, Settings, Stored, positions,
+    Committed, Delivery, Entry, Error, Event, Log, Settings, Stored, positions,
 };
 
 /// How often something is cleaned.
@@ -163,8 +164,8 @@ impl Log for Membership {
         Ok(())
     }
 
-    fn put(&mut self, record: Owned) -> Result<(), Error> {
-        self.put.push(record);
+    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        self.put.push(Owned::of(entry));
         Ok(())
     }
 

@@ -26,9 +26,7 @@ use super::waits::Waits;
 use super::writer::Writer;
 use super::{Appender, Connection, Error, Reader, group, read};
 use crate::engine::Record;
-use crate::transport::{
-    Committed, Delivery, Entry, Event, INPUTS, Log, Owned, Settings, positions,
-};
+use crate::transport::{Committed, Delivery, Entry, Event, INPUTS, Log, Settings, positions};
 use crate::wire::Codec;
 
 /// How long a single look for what the group says takes.
@@ -321,8 +319,8 @@ impl Log for Membership {
         set.map_err(Error::kafka(format!("hold `{topic}` back")))
     }
 
-    fn put(&mut self, record: Owned) -> Result<(), Error> {
-        let put = self.writer.put(record);
+    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        let put = self.writer.put(entry);
         put.map_err(|error| self.judge(error))
     }
 

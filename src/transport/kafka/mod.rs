@@ -7,6 +7,7 @@
 
 mod append;
 mod attempts;
+mod batch;
 mod compare;
 mod connection;
 mod edge;

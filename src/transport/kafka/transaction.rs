@@ -28,7 +28,7 @@ use super::settle::{Left, left, settle};
 use super::writer::Write;
 use super::{Connection, Error};
 use crate::telemetry::Vitals;
-use crate::transport::Owned;
+use crate::transport::Entry;
 
 /// Whoever was answered sooner than this cannot have asked twice.
 const SURELY_ONCE: Duration = RETRY_BACKOFF.saturating_sub(Duration::from_millis(60));
@@ -103,16 +103,18 @@ impl Transaction {
         })
     }
 
-    fn put(&mut self, owned: &Owned) -> Result<(), Error> {
+    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
         self.begin()?;
-        let &Owned {
-            topic, partition, ..
-        } = owned;
+        let &Entry {
+            topic,
+            partition,
+            key,
+            value,
+            headers,
+        } = entry;
         self.noted.attempts.touch(topic, partition);
         let name = self.connection.name(topic);
-        let (key, value) = (owned.key.as_deref(), owned.value.as_deref());
-        let record = record(name, partition, key, value, &owned.headers());
-        let sent = send(&self.producer, record);
+        let sent = send(&self.producer, record(name, partition, key, value, headers));
         sent.map_err(|error| Error::kafka(format!("append to `{name}`"))(error))
     }
 
@@ -261,8 +263,8 @@ impl Transaction {
 impl Write for Transaction {
     type Positions = (TopicPartitionList, ConsumerGroupMetadata);
 
-    fn append(&mut self, record: &Owned) -> Result<(), Error> {
-        self.put(record)
+    fn append(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        self.put(entry)
     }
 
     fn commit(&mut self, (positions, member): Self::Positions) -> Result<(), Error> {

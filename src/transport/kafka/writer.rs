@@ -13,11 +13,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::Error;
-use crate::transport::Owned;
+use super::batch::Batch;
+use crate::transport::Entry;
 
-/// How many records are handed over together, at most, and how many bytes make a batch full.
-const BATCH: usize = 256;
-const BATCH_BYTES: usize = 256 * 1024;
+/// How many bytes make a batch full.
+const BATCH: usize = 256 * 1024;
 /// How many batches may wait; an engine that is further ahead waits, too.
 const BATCHES: usize = 32;
 
@@ -30,7 +30,7 @@ pub(super) trait Write {
     type Positions;
 
     /// Puts a record into the transaction, which begins with its first one.
-    fn append(&mut self, record: &Owned) -> Result<(), Error>;
+    fn append(&mut self, entry: &Entry<'_>) -> Result<(), Error>;
 
     /// Commits what was appended, with the positions.
     fn commit(&mut self, positions: Self::Positions) -> Result<(), Error>;
@@ -41,7 +41,7 @@ pub(super) trait Write {
 
 /// What the thread is told.
 enum Order<P> {
-    Append(Vec<Owned>),
+    Append(Batch),
     Commit(P),
 }
 
@@ -54,9 +54,10 @@ pub(super) struct Writer<P> {
     thread: Option<JoinHandle<()>>,
     /// Whether what waits is not to be written any more.
     given_up: Arc<AtomicBool>,
-    /// What is not handed over yet, and its bytes.
-    batch: Vec<Owned>,
-    bytes: usize,
+    /// What is not handed over yet.
+    batch: Batch,
+    /// Batches that were written, to be filled again.
+    written: Receiver<Batch>,
     is_committing: bool,
 }
 
@@ -68,13 +69,15 @@ impl<P: Send + 'static> Writer<P> {
     ) -> Result<Self, Error> {
         let (orders, ordered) = mpsc::sync_channel(BATCHES);
         let (answer, answers) = mpsc::channel();
+        let (back, written) = mpsc::channel();
         let given_up = Arc::new(AtomicBool::new(false));
         let is_given_up = Arc::clone(&given_up);
         let work = move || {
             // Nobody hears it who has let go of the other end.
             let done = || drop(answer.send(Ok(())));
+            let again = |batch| drop(back.send(batch));
             let until = || is_given_up.load(Ordering::Relaxed);
-            if let Err(error) = work(by, &ordered, until, done) {
+            if let Err(error) = work(by, &ordered, until, done, again) {
                 drop(answer.send(Err(error)));
             }
         };
@@ -87,17 +90,16 @@ impl<P: Send + 'static> Writer<P> {
             answers,
             thread: Some(thread),
             given_up,
-            batch: Vec::new(),
-            bytes: 0,
+            batch: Batch::default(),
+            written,
             is_committing: false,
         })
     }
 
     /// Puts a record into the next transaction; waits where the thread is too far behind.
-    pub(super) fn put(&mut self, record: Owned) -> Result<(), Error> {
-        self.bytes += record.value.as_ref().map_or(0, Vec::len);
-        self.batch.push(record);
-        if self.batch.len() >= BATCH || self.bytes >= BATCH_BYTES {
+    pub(super) fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        self.batch.put(entry);
+        if self.batch.bytes() >= BATCH {
             return self.flush();
         }
         Ok(())
@@ -108,8 +110,8 @@ impl<P: Send + 'static> Writer<P> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        self.bytes = 0;
-        let batch = std::mem::take(&mut self.batch);
+        let next = self.written.try_recv().unwrap_or_default();
+        let batch = std::mem::replace(&mut self.batch, next);
         self.order(Order::Append(batch))
     }
 
@@ -195,6 +197,7 @@ fn work<P>(
     orders: &Receiver<Order<P>>,
     is_given_up: impl Fn() -> bool,
     done: impl Fn(),
+    written: impl Fn(Batch),
 ) -> Result<(), Error> {
     loop {
         let order = orders.recv_timeout(LOOK);
@@ -202,8 +205,10 @@ fn work<P>(
             return Ok(());
         }
         match order {
-            Ok(Order::Append(records)) => {
-                records.iter().try_for_each(|record| by.append(record))?;
+            Ok(Order::Append(mut batch)) => {
+                batch.each(|entry| by.append(entry))?;
+                batch.clear();
+                written(batch);
             }
             Ok(Order::Commit(positions)) => {
                 by.commit(positions)?;
@@ -237,8 +242,8 @@ mod tests {
     impl Write for Told {
         type Positions = u8;
 
-        fn append(&mut self, record: &Owned) -> Result<(), Error> {
-            self.say(format!("append {}", record.partition));
+        fn append(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+            self.say(format!("append {}", entry.partition));
             Ok(())
         }
 
@@ -274,14 +279,15 @@ mod tests {
         }
     }
 
-    fn record(partition: i32, bytes: usize) -> Owned {
-        Owned {
+    /// Puts a record of so many bytes.
+    fn put(writer: &mut Writer<u8>, partition: i32, bytes: usize) -> Result<(), Error> {
+        writer.put(&Entry {
             topic: Topic::Outcomes,
             partition,
             key: None,
-            value: Some(vec![0; bytes]),
-            headers: Vec::new(),
-        }
+            value: Some(&vec![0; bytes]),
+            headers: &[],
+        })
     }
 
     #[test]
@@ -291,10 +297,10 @@ mod tests {
             said,
             go_on,
         } = scene();
-        writer.put(record(1, 1)).unwrap();
+        put(&mut writer, 1, 1).unwrap();
         writer.commit(1).unwrap();
         assert!(writer.is_committing().unwrap());
-        writer.put(record(2, 1)).unwrap();
+        put(&mut writer, 2, 1).unwrap();
         writer.flush().unwrap();
         assert!(writer.is_committing().unwrap());
         go_on.send(Ok(())).unwrap();
@@ -314,7 +320,7 @@ mod tests {
         writer.commit(1).unwrap();
         let ahead = thread::spawn(move || {
             for _ in 0..=BATCHES {
-                writer.put(record(0, BATCH_BYTES)).unwrap();
+                put(&mut writer, 0, BATCH).unwrap();
             }
             writer.settle().unwrap();
         });
@@ -333,14 +339,15 @@ mod tests {
             go_on,
         } = scene();
         writer.commit(1).unwrap();
-        writer.put(record(2, BATCH_BYTES)).unwrap();
+        put(&mut writer, 2, BATCH).unwrap();
         go_on.send(Err(Error::Unfit("as told".to_owned()))).unwrap();
         let heard = writer.settle().unwrap_err();
         assert_eq!(
             heard.to_string(),
             Error::Unfit("as told".to_owned()).to_string()
         );
-        assert!(writer.put(record(3, BATCH_BYTES)).is_err());
+        // Until the thread is gone, something may be taken that is not written.
+        while put(&mut writer, 3, BATCH).is_ok() {}
         assert!(writer.is_committing().is_err());
         drop(writer);
         assert_eq!(said.iter().collect::<Vec<_>>(), ["commit 1"]);
@@ -354,7 +361,7 @@ mod tests {
             go_on,
         } = scene();
         writer.commit(1).unwrap();
-        writer.put(record(2, BATCH_BYTES)).unwrap();
+        put(&mut writer, 2, BATCH).unwrap();
         let end = thread::spawn(move || drop(writer));
         thread::sleep(LOOK * 20);
         assert!(!end.is_finished(), "the commit under way is waited for");
