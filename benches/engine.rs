@@ -79,7 +79,7 @@ fn main() {
         for output in engine.step(&tables, Input::Record(record)).unwrap() {
             outputs += 1;
             bytes += output
-                .encode(&codec)
+                .encode(&codec, engine.parts())
                 .unwrap()
                 .map_or(0, |value| value.len());
             black_box(output.key());

@@ -23,7 +23,7 @@ use quorate::engine::{
     Config, Detail, Headers, Input, Output, Partition, Record, TICK_HEADER, Tables,
 };
 use quorate::wire::history::{Entry, FORMAT, Header, History, Part, Writer};
-use quorate::wire::{Codec, files, partition_of, seal_policy};
+use quorate::wire::{Codec, Parts, files, partition_of, seal_policy};
 use quorate_core::ids::{Offset, Timestamp};
 use quorate_core::records::{Basis, Result as Report, ResultKind};
 use quorate_core::topic::Topic;
@@ -316,7 +316,7 @@ impl Log {
     fn put(&mut self, at: i64, partition: i32, output: &Output) {
         let (topic, key) = (output.topic(), output.key());
         let to = output.partition(partition, PARTITIONS);
-        let value = output.encode(&self.codec).unwrap();
+        let value = output.encode(&self.codec, &Parts::default()).unwrap();
         match topic {
             Topic::Trust => {
                 let key = String::from_utf8(key.unwrap()).unwrap();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quorate::engine::{Behind, Config, Detail, Headers, Input, Output, Partition, Record, Tables};
-use quorate::wire::{Codec, seal_policy};
+use quorate::wire::{Codec, Parts, seal_policy};
 use quorate_core::ids::{Offset, ProposalId, Timestamp};
 use quorate_core::millionths::Millionths;
 use quorate_core::records::{
@@ -88,7 +88,10 @@ impl Bench {
     }
 
     fn value(&self, output: &Output) -> Vec<u8> {
-        output.encode(&self.codec).unwrap().unwrap()
+        output
+            .encode(&self.codec, &Parts::default())
+            .unwrap()
+            .unwrap()
     }
 
     fn responded(&self, mut partition: Partition, what: &str) -> Partition {
@@ -165,7 +168,7 @@ fn snapshots(partition: &Partition) -> Vec<Vec<u8>> {
         }
         let values = outputs
             .iter()
-            .map(|output| output.encode(&codec).unwrap().unwrap());
+            .map(|output| output.encode(&codec, &Parts::default()).unwrap().unwrap());
         written.extend(values);
     }
     say("write snapshots", written.len(), begun);

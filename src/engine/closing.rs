@@ -32,7 +32,7 @@ impl Partition {
         let (decision, decision_digest) = match detail {
             Detail::Records => {
                 let decision = round.resolve();
-                let digest = wire::digest_of(&decision)?;
+                let digest = self.parts.decision(&decision)?;
                 (decision, digest)
             }
             Detail::Gist => (round.resolve_briefly(), Digest::default()),
@@ -61,7 +61,7 @@ impl Partition {
                     .codec
                     .decode_part::<Proposal, Proposal>(&round.opening.proposal.0)?;
                 let content = content(&round, &proposal, &decision, decision_digest, &qualified)?;
-                let digest = wire::digest_of(&content)?;
+                let digest = self.parts.content(&content)?;
                 (Some(content), Some(digest))
             }
         };

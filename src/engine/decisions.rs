@@ -15,7 +15,6 @@ use super::kept::{Kept, Refusal};
 use super::partition::{Partition, check_key};
 use super::rounds::Ended;
 use super::tables::Tables;
-use crate::wire;
 
 impl Partition {
     /// Queues a decision, or a tick; what cannot be read is refused at once.
@@ -218,7 +217,7 @@ impl Partition {
             proposal_id: ended.round.proposal_id,
             resolution: 2,
             r#final: true,
-            decision_digest: wire::digest_of(&decision)?,
+            decision_digest: self.parts.decision(&decision)?,
             decision,
             coordinates: closed.coordinates.clone(),
         })));

@@ -4,7 +4,7 @@ use quorate_core::ids::{Offset, ProposalId, Timestamp};
 use quorate_core::records::{DeadLetter, DecisionPackage, Outcome, Round, TrustScore, TrustUpdate};
 use quorate_core::topic::Topic;
 
-use crate::wire::{self, Codec};
+use crate::wire::{self, Codec, Parts};
 
 /// What an engine is stepped with.
 #[derive(Clone, Copy, Debug)]
@@ -139,16 +139,17 @@ impl Output {
         }
     }
 
-    /// The value it is written as; none for a tombstone.
+    /// The value it is written as; none for a tombstone. Of `parts`, those are not encoded again
+    /// whose digests it has.
     ///
     /// # Errors
     /// What the codec says of a record it cannot write.
-    pub fn encode(&self, codec: &Codec) -> Result<Option<Vec<u8>>, wire::Error> {
+    pub fn encode(&self, codec: &Codec, parts: &Parts) -> Result<Option<Vec<u8>>, wire::Error> {
         Ok(Some(match self {
-            Self::Round(round) => codec.encode(&**round)?,
+            Self::Round(round) => parts.encode_round(codec, round)?,
             Self::Tombstone(_) => return Ok(None),
-            Self::Outcome(outcome) => codec.encode(&**outcome)?,
-            Self::Escalation(package) => codec.encode(&**package)?,
+            Self::Outcome(outcome) => parts.encode_outcome(codec, outcome)?,
+            Self::Escalation(package) => parts.encode_package(codec, package)?,
             Self::TrustUpdate(update) => codec.encode(&**update)?,
             Self::TrustScore(score) => codec.encode(score)?,
             Self::DeadLetter(letter, _) => codec.encode(letter)?,

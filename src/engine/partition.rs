@@ -22,7 +22,7 @@ use super::orphans::Orphans;
 use super::refresh::Behind;
 use super::rounds::{Open, Rounds};
 use super::tables::Tables;
-use crate::wire::{self, Codec};
+use crate::wire::{self, Codec, Parts};
 
 /// Which partition an engine is for, and what it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub struct Partition {
     /// Results below it were judged before a restart, or wait with their rounds.
     pub(super) judged: Offset,
     pub(super) behind: Behind,
+    /// Parts of what the last step put out.
+    pub(super) parts: Parts,
 }
 
 /// A topic's next offset and stream time.
@@ -119,6 +121,7 @@ impl Partition {
             replaying: false,
             judged: Offset(0),
             behind: Behind::default(),
+            parts: Parts::default(),
         }
     }
 
@@ -132,6 +135,7 @@ impl Partition {
     /// [`Halt`]: the partition cannot go on; nothing of this step may be committed.
     pub fn step(&mut self, tables: &Tables, input: Input<'_>) -> Result<Vec<Output>, Halt> {
         let mut out = Vec::new();
+        self.parts.clear();
         match input {
             Input::Lost { topic, below } => self.lose(topic, below),
             Input::Record(record) => {
@@ -141,6 +145,12 @@ impl Partition {
         }
         self.settle_waiting(tables, &mut out)?;
         Ok(out)
+    }
+
+    /// Parts of what the last step put out, by which that is encoded sooner.
+    #[must_use]
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     fn advance(&mut self, record: &Record<'_>) {

@@ -20,7 +20,7 @@ use super::{Committed, Delivery as _, Entry, Error, Event, Log};
 use crate::clock::Clock;
 use crate::engine::{Config, Detail, Forward, ORIGIN_HEADER, Output, Record, TICK_HEADER};
 use crate::telemetry::{Tally, Vitals};
-use crate::wire::Codec;
+use crate::wire::{Codec, Parts};
 
 /// Longest wait for a record; it bounds how late ticks and commits are.
 const LOOK: Duration = Duration::from_millis(5);
@@ -326,7 +326,10 @@ impl<'a, L: Log> Member<'a, L> {
         if let Output::Forward(forward) = output {
             return self.forward(own, forward);
         }
-        let encoded = output.encode(self.orders.codec);
+        let encoded = match self.slots.get(&own) {
+            Some(slot) => output.encode(self.orders.codec, slot.parts()),
+            None => output.encode(self.orders.codec, &Parts::default()),
+        };
         // Whoever starts over comes to it again, so the others go on.
         let unfit = |why| {
             let why = format!("a record for {} cannot be written: {why}", output.topic());

@@ -11,7 +11,7 @@ use super::positions::Committed;
 use super::restore::Step;
 use super::{Error, Stored};
 use crate::engine::{Config, Halt, Input, Open, Output, Partition, Record, Tables};
-use crate::wire::Codec;
+use crate::wire::{Codec, Parts};
 
 /// A partition's engine and where it stands.
 pub(super) struct Slot {
@@ -105,6 +105,11 @@ impl Slot {
         self.dirty = true;
         let stepped = self.engine.step(tables, Input::Record(record));
         stepped.map_err(|why| Error::halted(self.partition, why))
+    }
+
+    /// Parts of what its last step put out.
+    pub(super) const fn parts(&self) -> &Parts {
+        self.engine.parts()
     }
 
     /// How far it is read, to be committed with what followed.

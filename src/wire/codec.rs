@@ -213,6 +213,14 @@ impl Codec {
     /// # Errors
     /// [`Error::TooLarge`] past the kind's limit; [`Error::UnknownSchema`] if the kind has no id.
     pub fn encode<T: Record>(&self, record: &T) -> Result<Vec<u8>, Error> {
+        self.encode_by::<T>(|into| datum(record, into))
+    }
+
+    /// As [`Codec::encode`], by what appends the record's datum.
+    pub(super) fn encode_by<T: Record>(
+        &self,
+        datum: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, Error>,
+    ) -> Result<Vec<u8>, Error> {
         let usual = if T::KIND.is_input() {
             USUAL_INPUT
         } else {
@@ -232,7 +240,7 @@ impl Codec {
                 value.extend(id.to_be_bytes());
             }
         }
-        let value = datum(record, value)?;
+        let value = datum(value)?;
         within_limit(T::KIND, &value)?;
         Ok(value)
     }

@@ -19,6 +19,7 @@ mod hostile;
 pub mod json;
 mod kind;
 mod partition;
+mod parts;
 mod resolution;
 #[cfg(test)]
 mod same_names;
@@ -35,4 +36,5 @@ pub use error::Error;
 pub use head::Head;
 pub use kind::{Datum, Kind, Record};
 pub use partition::partition_of;
+pub use parts::Parts;
 pub use trace::{TraceError, check_traceparent};

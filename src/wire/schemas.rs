@@ -1,6 +1,6 @@
 //! The built-in schemas, parsed once: what every record is encoded by and read as.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::{fmt, fs, io};
@@ -90,6 +90,15 @@ impl Shape {
         Self::parse(kind.schema(), nested).expect("built-in schemas are sound")
     }
 
+    /// The same with records of these names that have no fields: nothing is written of them.
+    #[expect(clippy::expect_used, reason = "built-in text, which a test parses")]
+    pub(super) fn hollow(kind: Kind, nested: Option<&str>, parts: &[&str]) -> Self {
+        let whole = Self::built_in(kind, nested);
+        let mut defined = BTreeSet::new();
+        let json = without_fields(&whole.json, &whole.names, parts, &mut defined);
+        Self::parse(&json.to_string(), None).expect("built-in schemas are sound")
+    }
+
     /// Parses a schema, or that of a record nested in it before any it refers to is defined.
     pub(super) fn parse(text: &str, nested: Option<&str>) -> Result<Self, Error> {
         let mut json: Value = serde_json::from_str(text).map_err(Error::unknown)?;
@@ -107,6 +116,48 @@ impl Shape {
             names: definitions(&json),
             json,
         })
+    }
+}
+
+/// A schema whose records of some names have no fields. What only those defined is defined where it
+/// is named next.
+fn without_fields(
+    node: &Value,
+    known: &BTreeMap<String, Value>,
+    parts: &[&str],
+    defined: &mut BTreeSet<String>,
+) -> Value {
+    match node {
+        Value::String(name) => match known.get(name) {
+            Some(definition) if !defined.contains(name) => {
+                without_fields(definition, known, parts, defined)
+            }
+            _ => node.clone(),
+        },
+        Value::Array(branches) => {
+            let each = |branch| without_fields(branch, known, parts, defined);
+            branches.iter().map(each).collect()
+        }
+        Value::Object(object) => {
+            let mut object = object.clone();
+            let name = object.get("name").and_then(Value::as_str);
+            let name = name.unwrap_or_default().to_owned();
+            let is_part = parts.contains(&name.as_str());
+            defined.insert(name);
+            if let Some(Value::Array(fields)) = object.get_mut("fields") {
+                if is_part {
+                    fields.clear();
+                }
+                for of in fields.iter_mut().filter_map(|field| field.get_mut("type")) {
+                    *of = without_fields(of, known, parts, defined);
+                }
+            }
+            if let Some(items) = object.get_mut("items") {
+                *items = without_fields(items, known, parts, defined);
+            }
+            Value::Object(object)
+        }
+        _ => node.clone(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate::engine::{Behind, Config, Detail, Output, Partition, Position, Tables, trust_key};
+use quorate::wire::Parts;
 use quorate_core::ids::{Offset, ProposalId};
 use quorate_core::records::{Pins, Round, TrustScore};
 use quorate_core::topic::Topic;
@@ -61,12 +62,25 @@ impl Works {
         outputs
     }
 
+    /// An output's value, the same whether its parts are known or not.
+    fn value(&self, output: &Output) -> Option<Vec<u8>> {
+        let Bench {
+            codec, partition, ..
+        } = &self.bench;
+        let value = output.encode(codec, partition.parts()).unwrap();
+        assert_eq!(value, output.encode(codec, &Parts::default()).unwrap());
+        value
+    }
+
     fn write(&mut self, outputs: &[Output]) {
+        for output in outputs {
+            self.value(output);
+        }
         for output in outputs {
             match output {
                 Output::Round(round) => {
                     self.snapshots += usize::from(round.snapshot.is_some());
-                    let value = output.encode(&self.bench.codec).unwrap();
+                    let value = self.value(output);
                     self.written.rounds.push((round.proposal_id, value));
                 }
                 Output::Tombstone(id) => self.written.rounds.push((*id, None)),
