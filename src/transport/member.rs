@@ -162,8 +162,9 @@ impl<'a, L: Log> Member<'a, L> {
                 .iter()
                 .try_for_each(|output| self.put(partition, output))?;
             patience = Duration::ZERO;
-            // However slow a record is, what it begins does not stay open for a whole batch.
-            if self.is_commit_due() {
+            // However slow a record is, what it begins does not stay open for a whole batch. Slow
+            // are those that something follows from; the others need no look at the clock.
+            if !outputs.is_empty() && self.is_commit_due() {
                 break;
             }
         }
