@@ -200,6 +200,10 @@ impl Connection {
             config.set("group.instance.id", format!("{}{name}", self.prefix));
         }
         config
+            // What waits for an engine that is behind, of each partition of each topic: the client
+            // holds as much as it has fetched at once, and that unpacked.
+            .set("fetch.message.max.bytes", "524288")
+            .set("queued.max.messages.kbytes", "1024")
             .set("group.protocol", "classic")
             // Only `range` gives the same partition of every topic to the same member.
             .set("partition.assignment.strategy", "range")
