@@ -6,8 +6,11 @@ use quorate_core::topic::Topic;
 
 use crate::transport::Entry;
 
+/// How many bytes there is room for; a record that is longer has a batch of its own.
+const ROOM: usize = 256 * 1024;
+
 /// Records to append, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
     records: Vec<Lying>,
@@ -23,19 +26,32 @@ struct Lying {
     headers: Vec<(String, Range<usize>)>,
 }
 
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::with_capacity(ROOM),
+            records: Vec::new(),
+        }
+    }
+}
+
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// How many bytes lie here.
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes.len()
+    /// Whether a record may be put here, too.
+    pub(super) fn has_room_for(&self, entry: &Entry<'_>) -> bool {
+        let headers = entry.headers.iter().map(|(_, value)| *value);
+        let pieces = entry.key.into_iter().chain(entry.value).chain(headers);
+        let bytes: usize = pieces.map(<[u8]>::len).sum();
+        self.is_empty() || self.bytes.len() + bytes <= ROOM
     }
 
     /// Forgets the records; their room is kept.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(ROOM);
         self.records.clear();
     }
 
@@ -89,6 +105,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_batch_is_full_before_it_would_have_to_grow() {
+        let mut batch = Batch::default();
+        let entry = |value| Entry {
+            topic: Topic::Outcomes,
+            partition: 0,
+            key: Some(b"key"),
+            value: Some(value),
+            headers: &[("one", b"1")],
+        };
+        let fits = vec![0; ROOM - 4];
+        assert!(batch.has_room_for(&entry(&fits)));
+        batch.put(&entry(&fits[1..]));
+        assert!(!batch.has_room_for(&entry(b"")));
+        assert_eq!(batch.bytes.capacity(), ROOM);
+        batch.clear();
+        let longer = vec![0; ROOM * 2];
+        assert!(batch.has_room_for(&entry(&longer)), "alone");
+        batch.put(&entry(&longer));
+        batch.clear();
+        assert!(batch.bytes.capacity() < ROOM * 2);
+    }
+
+    #[test]
     fn records_come_back_as_they_were_put() {
         let mut batch = Batch::default();
         let entry = |partition| Entry {
@@ -114,7 +153,6 @@ mod tests {
                 Ok(())
             });
             assert_eq!((taken, left.next().is_none()), (Ok(()), true));
-            assert!(batch.bytes() > 0);
             batch.clear();
         }
         batch.put(&tombstone);
