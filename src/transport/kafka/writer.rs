@@ -255,25 +255,16 @@ mod tests {
         }
     }
 
-    struct Scene {
-        writer: Writer<u8>,
-        said: Receiver<String>,
-        go_on: mpsc::Sender<Result<(), Error>>,
-    }
-
-    fn scene() -> Scene {
+    /// A writer, what is written by it, and what lets a commit go on.
+    fn scene() -> (
+        Writer<u8>,
+        Receiver<String>,
+        mpsc::Sender<Result<(), Error>>,
+    ) {
         let (say, said) = mpsc::channel();
-        let (go_on, told) = mpsc::channel();
-        let by = Told {
-            said: say,
-            go_on: told,
-        };
-        let writer = Writer::start(by, "test").unwrap();
-        Scene {
-            writer,
-            said,
-            go_on,
-        }
+        let (let_go, go_on) = mpsc::channel();
+        let writer = Writer::start(Told { said: say, go_on }, "test");
+        (writer.unwrap(), said, let_go)
     }
 
     fn put(writer: &mut Writer<u8>, partition: i32) -> Result<(), Error> {
@@ -288,11 +279,7 @@ mod tests {
 
     #[test]
     fn what_is_said_amid_a_commit_is_written_after_it() {
-        let Scene {
-            mut writer,
-            said,
-            go_on,
-        } = scene();
+        let (mut writer, said, go_on) = scene();
         put(&mut writer, 1).unwrap();
         writer.commit(1).unwrap();
         assert!(writer.is_committing().unwrap());
@@ -308,11 +295,7 @@ mod tests {
 
     #[test]
     fn whoever_is_too_far_ahead_of_a_commit_waits() {
-        let Scene {
-            mut writer,
-            said,
-            go_on,
-        } = scene();
+        let (mut writer, said, go_on) = scene();
         writer.commit(1).unwrap();
         let ahead = thread::spawn(move || {
             for _ in 0..=BATCHES {
@@ -330,11 +313,7 @@ mod tests {
 
     #[test]
     fn an_error_is_heard_once_and_nothing_is_written_after_it() {
-        let Scene {
-            mut writer,
-            said,
-            go_on,
-        } = scene();
+        let (mut writer, said, go_on) = scene();
         writer.commit(1).unwrap();
         put(&mut writer, 2).unwrap();
         writer.flush().unwrap();
@@ -353,11 +332,7 @@ mod tests {
 
     #[test]
     fn what_waits_as_an_engines_life_ends_is_not_written() {
-        let Scene {
-            mut writer,
-            said,
-            go_on,
-        } = scene();
+        let (mut writer, said, go_on) = scene();
         writer.commit(1).unwrap();
         put(&mut writer, 2).unwrap();
         writer.flush().unwrap();
