@@ -115,7 +115,8 @@ fn reader(house: &House<'_>, group: &str) -> ClientConfig {
         ("isolation.level", "read_committed".to_owned()),
         ("fetch.queue.backoff.ms", "5".to_owned()),
         ("fetch.wait.max.ms", "50".to_owned()),
-        ("queued.max.messages.kbytes", "4096".to_owned()),
+        ("fetch.message.max.bytes", "524288".to_owned()),
+        ("queued.max.messages.kbytes", "1024".to_owned()),
     ])
 }
 
