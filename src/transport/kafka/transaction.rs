@@ -103,72 +103,6 @@ impl Transaction {
         })
     }
 
-    fn put(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        self.begin()?;
-        let &Entry {
-            topic,
-            partition,
-            key,
-            value,
-            headers,
-        } = entry;
-        self.noted.attempts.touch(topic, partition);
-        let name = self.connection.name(topic);
-        let sent = send(&self.producer, record(name, partition, key, value, headers));
-        sent.map_err(|error| Error::kafka(format!("append to `{name}`"))(error))
-    }
-
-    /// Commits what was appended, with the positions it was read up to.
-    ///
-    /// ORDER: everything is delivered first, since `commit_transaction` would wait for it in steps
-    /// of 100 ms; then positions, then the commit. An error leaves it open which of the two it is:
-    /// the caller drops this and everything it rests on.
-    fn end(
-        &mut self,
-        positions: &TopicPartitionList,
-        member: &ConsumerGroupMetadata,
-    ) -> Result<(), Error> {
-        self.begin()?;
-        let delivered = drain_while(&self.producer, self.timeout, || self.is_safe());
-        self.stay_safe()?;
-        if !delivered {
-            return Err(Error::TimedOut(
-                "deliver a transaction's records".to_owned(),
-            ));
-        }
-        let stranger = self.stranger()?;
-        let member = stranger.as_ref().unwrap_or(member);
-        self.noted.attempts.asked(positions);
-        let asked = Instant::now();
-        let offsets = self
-            .producer
-            .send_offsets_to_transaction(positions, member, self.timeout);
-        offsets.map_err(Error::kafka("put positions into a transaction"))?;
-        // Never: the wait is bounded by the transaction's own timeout, and a shorter one would
-        // leave the outcome in doubt.
-        let commit = self.producer.commit_transaction(Timeout::Never);
-        commit.map_err(Error::kafka("commit a transaction"))?;
-        self.open = false;
-        self.noted.attempts.done();
-        tracing::debug!(id = self.id, took = ?asked.elapsed(), "committed");
-        let in_doubt = asked.elapsed() >= SURELY_ONCE;
-        if in_doubt && !fault::is_on(Fault::ProducerKept) {
-            // It is committed, but an earlier end of it may still be under way, and would end the
-            // next one halfway: a new epoch makes it a stranger.
-            tracing::debug!(took = ?asked.elapsed(), "slow commit; taking a new producer");
-            self.vitals.producer_rebuilt();
-            let never = AtomicBool::new(false);
-            let Self {
-                connection,
-                id,
-                noted,
-                ..
-            } = &*self;
-            self.producer = producer(connection, id, self.timeout, &never, noted)?;
-        }
-        Ok(())
-    }
-
     /// Looks what became of the last transactions, if a broker was lost since: their ends may not
     /// have come everywhere, though their success was told.
     ///
@@ -264,11 +198,66 @@ impl Write for Transaction {
     type Positions = (TopicPartitionList, ConsumerGroupMetadata);
 
     fn append(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        self.put(entry)
+        self.begin()?;
+        let &Entry {
+            topic,
+            partition,
+            key,
+            value,
+            headers,
+        } = entry;
+        self.noted.attempts.touch(topic, partition);
+        let name = self.connection.name(topic);
+        let sent = send(&self.producer, record(name, partition, key, value, headers));
+        sent.map_err(|error| Error::kafka(format!("append to `{name}`"))(error))
     }
 
+    /// Commits what was appended, with the positions it was read up to.
+    ///
+    /// ORDER: everything is delivered first, since `commit_transaction` would wait for it in steps
+    /// of 100 ms; then positions, then the commit. An error leaves it open which of the two it is:
+    /// the caller drops this and everything it rests on.
     fn commit(&mut self, (positions, member): Self::Positions) -> Result<(), Error> {
-        self.end(&positions, &member)
+        self.begin()?;
+        let delivered = drain_while(&self.producer, self.timeout, || self.is_safe());
+        self.stay_safe()?;
+        if !delivered {
+            return Err(Error::TimedOut(
+                "deliver a transaction's records".to_owned(),
+            ));
+        }
+        let stranger = self.stranger()?;
+        let member = stranger.unwrap_or(member);
+        self.noted.attempts.asked(&positions);
+        let asked = Instant::now();
+        let offsets = self
+            .producer
+            .send_offsets_to_transaction(&positions, &member, self.timeout);
+        offsets.map_err(Error::kafka("put positions into a transaction"))?;
+        // Never: the wait is bounded by the transaction's own timeout, and a shorter one would
+        // leave the outcome in doubt.
+        let commit = self.producer.commit_transaction(Timeout::Never);
+        commit.map_err(Error::kafka("commit a transaction"))?;
+        self.open = false;
+        self.noted.attempts.done();
+        tracing::debug!(id = self.id, took = ?asked.elapsed(), "committed");
+        let in_doubt = asked.elapsed() >= SURELY_ONCE;
+        if in_doubt && !fault::is_on(Fault::ProducerKept) {
+            // It is committed, but an earlier end of it may still be under way, and would end the
+            // next one halfway: a new epoch makes it a stranger.
+            tracing::debug!(took = ?asked.elapsed(), "slow commit; taking a new producer");
+            self.vitals.producer_rebuilt();
+            let never = AtomicBool::new(false);
+            let next = producer(
+                &self.connection,
+                &self.id,
+                self.timeout,
+                &never,
+                &self.noted,
+            );
+            self.producer = next?;
+        }
+        Ok(())
     }
 
     fn look_after(&mut self) -> Result<(), Error> {
