@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
-use quorate::transport::kafka::{Appender, Connection};
+use quorate::transport::kafka::{Appender, Connection, Reader};
 use quorate_core::topic::Topic;
 use serde_json::Value;
 
@@ -117,10 +117,12 @@ impl Roles {
     }
 }
 
-pub(crate) fn refused(said: &Output) -> bool {
+#[track_caller]
+fn refused(said: &Output) {
     let complaint = String::from_utf8_lossy(&said.stderr);
     assert_eq!(said.status.code(), Some(1), "{complaint}");
-    complaint.to_lowercase().contains("authorization failed")
+    let why = complaint.to_lowercase();
+    assert!(why.contains("authorization failed"), "{complaint}");
 }
 
 pub(crate) fn proposed(agent: &House, stakes: &str) -> String {
@@ -181,11 +183,18 @@ fn each_role_can_do_its_work_and_nothing_else() {
     // Whoever could open a transaction could hold the rounds of its partition with it.
     for role in ["agent", "operator"] {
         let said = roles.house(role).call(&["run", "--instance", "stranger"]);
-        assert!(refused(&said), "{said:?}");
+        refused(&said);
     }
-    assert!(refused(&agent.call(&["agents", "list"])));
+    refused(&agent.call(&["agents", "list"]));
     audited(&roles.house("auditor"));
-    assert!(refused(&roles.house("consumer").call(&["verify"])));
+    refused(&roles.house("consumer").call(&["verify"]));
+    // However soon a client asks: a topic it is told nothing of is not one without partitions.
+    for _ in 0..20 {
+        let reader = Reader::open(&roles.connection("consumer")).unwrap();
+        let why = reader.ends(Topic::Schemas, 0).unwrap_err();
+        let why = format!("{:#}", anyhow::Error::from(why));
+        assert!(why.contains("authorization failed"), "{why}");
+    }
     processor.stop();
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("offsets.json");

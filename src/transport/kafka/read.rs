@@ -8,7 +8,7 @@ use quorate_core::ids::Timestamp;
 use quorate_core::topic::Topic;
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 
@@ -43,6 +43,22 @@ pub(super) fn copy(connection: &Connection, message: &BorrowedMessage<'_>) -> Op
         Some(headers) => stored.with_headers(headers.iter().map(header).collect()),
         None => stored,
     })
+}
+
+/// Where a partition begins and ends, or why that is not known, in the brokers' words.
+///
+/// What a client may not know of a topic it may take for a topic without partitions.
+fn ends(asker: &BaseConsumer<Quiet>, name: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+    asker
+        .fetch_watermarks(name, partition, PATIENCE)
+        .map_err(|error| {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::UnknownPartition) {
+                return error;
+            }
+            let told = asker.fetch_metadata(Some(name), PATIENCE).ok();
+            let why = told.and_then(|told| told.topics().first()?.error());
+            why.map_or(error, |why| KafkaError::MetadataFetch(why.into()))
+        })
 }
 
 type BorrowedHeader<'a> = rdkafka::message::Header<'a, &'a [u8]>;
@@ -196,8 +212,7 @@ impl Reader {
     /// [`Error::Log`] if no broker answers.
     pub fn ends(&self, topic: Topic, partition: i32) -> Result<(i64, i64), Error> {
         let name = self.connection.topic(topic);
-        self.asker
-            .fetch_watermarks(&name, partition, PATIENCE)
+        ends(&self.asker, &name, partition)
             .map_err(Error::kafka(format!("ask for the end of `{name}`")))
     }
 
@@ -238,7 +253,7 @@ impl Reading for Reader {
                 self.far.get_or_init(|| made)
             }
         };
-        far.fetch_watermarks(&name, partition, PATIENCE)
+        ends(far, &name, partition)
             .map_err(Error::kafka(format!("ask for the far end of `{name}`")))
     }
 
