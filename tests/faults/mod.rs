@@ -185,8 +185,9 @@ fn caught_up(log: &Log) {
         // What is said is asked for only if it is said.
         assert!(
             Instant::now() < until,
-            "not caught up:\n{differ}\nheld: {:?}",
-            log.held()
+            "not caught up:\n{differ}\nheld: {:?}\n{}",
+            log.held(),
+            log.details(&found, &expected)
         );
         // Only how often to look.
         thread::sleep(looked.elapsed().max(Duration::from_millis(500)));

@@ -1,8 +1,8 @@
 //! What must have come of the inputs on the log, said by engines that were never interrupted, and
 //! what did come of them, as a reader of committed records sees it.
 //!
-//! The two are compared by decision digest, package digest, what results taught, every trust score,
-//! and the code of every dead letter. The engines here read in another order than any processor did
+//! The two are compared by outcome, package digest, what results taught, every trust score, and the
+//! code of every dead letter. The engines here read in another order than any processor did
 //! (proposals and responses by append time, then all that people and results say), which must make
 //! no difference. Of what the processors wrote they are given only the pins their rounds were opened
 //! at, the trust scores those pins name, and the order of the trust updates; the latter two are
@@ -21,8 +21,8 @@ use quorate::transport::{Error, Reading, Stored};
 use quorate::wire::{self, Codec};
 use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
 use quorate_core::records::{
-    Control, DeadLetter, DecisionPackage, Outcome, Pins, Round, RoundState, Status, TrustScore,
-    TrustUpdate,
+    Control, Coordinates, DeadLetter, DecisionPackage, Outcome, Pins, Round, RoundState, Status,
+    TrustScore, TrustUpdate,
 };
 use quorate_core::reject::Reject;
 use quorate_core::topic::Topic;
@@ -36,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// broker has just been started again.
 const UNSEEN: i64 = 1_000;
 
+/// How many outcomes, and how many lessons, are told all about at most.
+const TOLD_MAX: usize = 2;
+
 /// What a round came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Decided {
@@ -47,6 +50,8 @@ pub(crate) struct Decided {
     pub(crate) is_final: bool,
     /// Of the decision part.
     pub(crate) digest: Digest,
+    /// Of all that the outcome says, its coordinates too.
+    pub(crate) whole: Digest,
     /// Where the round was proposed, and when it was due.
     pub(crate) proposed: (i32, Offset, Timestamp),
     /// Where the responses passed that.
@@ -72,6 +77,10 @@ pub(crate) struct Findings {
     pub(crate) scored: BTreeMap<(String, String, i64, Digest), usize>,
     /// Whether a round is open, and its decision's digest, as its last record has it.
     pub(crate) rounds: BTreeMap<ProposalId, (bool, Option<Digest>)>,
+    /// Outcomes to tell where they were decided, and lessons to tell all about, by digest.
+    wanted: BTreeSet<Digest>,
+    /// All about them.
+    told: Vec<String>,
 }
 
 /// What these findings have that the others have not, in a few lines.
@@ -110,6 +119,20 @@ impl Findings {
         text
     }
 
+    /// Where to gather all about the outcomes and lessons here that others have not.
+    fn beyond(&self, others: &Self) -> Self {
+        let outcomes = self.decided.keys();
+        let outcomes = outcomes.filter(|outcome| !others.decided.contains_key(outcome));
+        let lessons = self.taught.keys();
+        let lessons = lessons.filter(|lesson| !others.taught.contains_key(lesson));
+        let outcomes = outcomes.map(|outcome| outcome.whole).take(TOLD_MAX);
+        let lessons = lessons.map(|(.., digest)| *digest).take(TOLD_MAX);
+        Self {
+            wanted: outcomes.chain(lessons).collect(),
+            ..Self::default()
+        }
+    }
+
     fn decide(&mut self, outcome: &Outcome) {
         let coordinates = &outcome.coordinates;
         let offset = coordinates.proposal_offset;
@@ -118,6 +141,7 @@ impl Findings {
             resolution: outcome.resolution,
             is_final: outcome.r#final,
             digest: outcome.decision_digest,
+            whole: wire::digest_of(outcome).unwrap(),
             proposed: (coordinates.partition, offset, coordinates.deadline),
             closed: (coordinates.closing_offset, coordinates.closing_time),
         };
@@ -126,7 +150,15 @@ impl Findings {
             outcome.decision.status != Status::Escalated,
             "{outcome:?}"
         );
+        // What was decided has a digest of its own.
+        self.tell(decided.whole, &(outcome.proposal_id, &outcome.coordinates));
         *self.decided.entry(decided).or_default() += 1;
+    }
+
+    fn tell(&mut self, digest: Digest, what: &impl std::fmt::Debug) {
+        if self.wanted.contains(&digest) {
+            self.told.push(format!("{what:?}"));
+        }
     }
 
     fn escalate(&mut self, package: &DecisionPackage) {
@@ -149,7 +181,9 @@ impl Findings {
     fn teach(&mut self, update: &TrustUpdate) {
         let (domain, result) = (update.trust_domain.clone(), update.result_id.clone());
         let (time, row) = (update.result_time, update.agents_offset);
-        let taught = (domain, result, time, row, wire::digest_of(update).unwrap());
+        let digest = wire::digest_of(update).unwrap();
+        self.tell(digest, update);
+        let taught = (domain, result, time, row, digest);
         *self.taught.entry(taught).or_default() += 1;
     }
 
@@ -370,6 +404,26 @@ impl Log {
 
     /// What must come of all that is on the log now, once its deadlines have passed.
     pub(crate) fn expected(&self) -> Findings {
+        self.follow(Findings::default())
+    }
+
+    /// What did come of it.
+    pub(crate) fn found(&self) -> Findings {
+        self.look(Findings::default())
+    }
+
+    /// All about some outcomes and lessons that came and should not have, and some that should.
+    pub(crate) fn details(&self, found: &Findings, expected: &Findings) -> String {
+        let came = self.look(found.beyond(expected)).told;
+        let follows = self.follow(expected.beyond(found)).told;
+        format!(
+            "came:\n{}\nfollows:\n{}",
+            came.join("\n"),
+            follows.join("\n")
+        )
+    }
+
+    fn follow(&self, mut findings: Findings) -> Findings {
         // ORDER: the rounds before the tables, which have what they are pinned to by then.
         let pins: Vec<_> = (0..self.partitions)
             .map(|partition| self.pins(partition))
@@ -377,7 +431,6 @@ impl Log {
         let rows = self.rows();
         let mut full = rows.clone();
         full.take_up_to(&self.codec, END);
-        let mut findings = Findings::default();
         for (partition, pins) in (0..).zip(pins) {
             let config = Config {
                 partition,
@@ -403,13 +456,11 @@ impl Log {
         findings
     }
 
-    /// What did come of it.
-    pub(crate) fn found(&self) -> Findings {
-        let mut findings = Findings::default();
-        let agents = timed(&self.read(Topic::Agents, 0));
+    fn look(&self, mut findings: Findings) -> Findings {
+        let judges = Judges(timed(&self.read(Topic::Agents, 0)));
         for partition in 0..self.partitions {
             for outcome in self.said(Topic::Outcomes, partition) {
-                findings.decide(&outcome);
+                findings.decide(&judges.outcome(outcome));
             }
             for package in self.said(Topic::Escalations, partition) {
                 findings.escalate(&package);
@@ -421,7 +472,7 @@ impl Log {
                 findings.keep(&round);
             }
             for update in self.said(Topic::TrustUpdates, partition) {
-                findings.teach(&every_row_seen(update, &agents));
+                findings.teach(&judges.update(update));
             }
         }
         for score in self.said(Topic::Trust, 0) {
@@ -461,26 +512,47 @@ impl Log {
     }
 }
 
-/// An update as it would be, had each row of `acp.agents` been there to read when it was stamped: a
-/// broker stamps a record before others can read it, so that the rows appended just before a result
-/// may not be among those its reporter was judged by. Which was the last is in the update.
-fn every_row_seen(update: TrustUpdate, agents: &[(Timestamp, Stored)]) -> TrustUpdate {
-    let last = |at: Timestamp| {
-        let count = agents.partition_point(|(time, _)| *time <= at);
-        count
-            .checked_sub(1)
-            .map_or(Offset::NONE, |at| Offset(agents[at].1.offset))
-    };
-    let (time, row) = (update.result_time, update.agents_offset);
-    let (first, last) = (last(Timestamp(time.0 - UNSEEN)), last(time));
-    let agents_offset = if first <= row && row <= last {
-        last
-    } else {
-        row
-    };
-    TrustUpdate {
-        agents_offset,
-        ..update
+/// The rows of `acp.agents` that people and reporters are judged by.
+///
+/// A broker stamps a record before others can read it, so that the rows appended just before what
+/// somebody says may not be among those its author was judged by. Which was the last is in what
+/// follows; it is told here as it would be, had each row been there to read when it was stamped.
+struct Judges(Vec<(Timestamp, Stored)>);
+
+impl Judges {
+    fn last(&self, at: Timestamp) -> Offset {
+        let count = self.0.partition_point(|(time, _)| *time <= at);
+        let last = count.checked_sub(1);
+        last.map_or(Offset::NONE, |last| Offset(self.0[last].1.offset))
+    }
+
+    fn told(&self, at: Timestamp, row: Offset) -> Offset {
+        let (first, last) = (self.last(Timestamp(at.0 - UNSEEN)), self.last(at));
+        let among = first <= row && row <= last;
+        if among { last } else { row }
+    }
+
+    fn coordinates(&self, mut coordinates: Coordinates) -> Coordinates {
+        for judged in &mut coordinates.judged {
+            judged.agents_offset = self.told(judged.timestamp, judged.agents_offset);
+        }
+        coordinates
+    }
+
+    fn outcome(&self, outcome: Outcome) -> Outcome {
+        let coordinates = self.coordinates(outcome.coordinates);
+        Outcome {
+            coordinates,
+            ..outcome
+        }
+    }
+
+    fn update(&self, update: TrustUpdate) -> TrustUpdate {
+        TrustUpdate {
+            agents_offset: self.told(update.result_time, update.agents_offset),
+            outcome: self.coordinates(update.outcome),
+            ..update
+        }
     }
 }
 
