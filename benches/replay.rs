@@ -19,9 +19,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate::engine::{
-    Config, Detail, Headers, Input, Output, Partition, Record, TICK_HEADER, Tables,
-};
+use quorate::engine::{Config, Detail, Headers, Input, Output, Partition, Record, TICK, Tables};
 use quorate::wire::history::{Entry, FORMAT, Header, History, Part, Writer};
 use quorate::wire::{Codec, Parts, files, partition_of, seal_policy};
 use quorate_core::ids::{Offset, Timestamp};
@@ -132,9 +130,10 @@ struct Lying {
 
 impl Lying {
     fn entry(&self) -> Entry<'_> {
+        let (key, value) = TICK;
         let tick = Header {
-            key: TICK_HEADER,
-            value: None,
+            key,
+            value: Some(value),
         };
         let is_tick = self.value.is_none() && self.key.is_none();
         Entry {

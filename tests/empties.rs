@@ -1,7 +1,7 @@
 //! Records that say nothing, in topics of outputs: what ends transactions there that nobody else
 //! would end (`src/transport/kafka/settle.rs`). Whoever reads goes on as if they were not there.
 
-use quorate::engine::TICK_HEADER;
+use quorate::engine::TICK;
 use quorate::transport::kafka::Appender;
 use quorate::wire::partition_of;
 use quorate_core::topic::Topic;
@@ -15,7 +15,7 @@ const PARTITIONS: i32 = 3;
 /// One in every partition of every topic that a processor writes to.
 fn say_nothing(house: &House) {
     let appender = Appender::open(&house.connection()).unwrap();
-    let tick: &[(&str, &[u8])] = &[(TICK_HEADER, b"1")];
+    let tick: &[(&str, &[u8])] = &[TICK];
     let outputs = [
         Topic::Outcomes,
         Topic::Escalations,

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use quorate::clock::{Clock as _, System};
-use quorate::engine::TICK_HEADER;
+use quorate::engine::TICK;
 use quorate::transport::kafka::Schemas;
 use quorate::wire::{Codec, partition_of};
 use quorate_core::ids::{ProposalId, Timestamp};
@@ -146,10 +146,9 @@ impl Load {
     pub(crate) fn tick(&self) {
         for name in &self.names {
             for partition in 0..PARTITIONS {
-                let headers = OwnedHeaders::new().insert(Header {
-                    key: TICK_HEADER,
-                    value: Some("1"),
-                });
+                let (key, value) = TICK;
+                let value = Some(value);
+                let headers = OwnedHeaders::new().insert(Header { key, value });
                 let record = BaseRecord::<(), ()>::to(name)
                     .partition(partition)
                     .headers(headers);

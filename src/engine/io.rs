@@ -49,9 +49,11 @@ pub struct Headers<'a> {
 }
 
 /// Header of a record that only carries time; its key and value are null.
-pub const TICK_HEADER: &str = "acp-tick";
-/// Header of a control record among the responses; its key is null.
+pub const TICK: (&str, &[u8]) = ("acp-tick", b"1");
+/// Header of a control record among the responses, by its name; its key is null.
 pub const CONTROL_HEADER: &str = "acp-control";
+/// The same, whole.
+pub const CONTROL: (&str, &[u8]) = (CONTROL_HEADER, b"1");
 /// Header of a forwarded record: `partition:offset` of where it lay.
 pub const ORIGIN_HEADER: &str = "acp-origin";
 

@@ -30,8 +30,8 @@ mod tables;
 mod waiting;
 
 pub use io::{
-    CONTROL_HEADER, Forward, Halt, Headers, Input, OPERATOR_HEADER, ORIGIN_HEADER, Output, Record,
-    TICK_HEADER, trust_key,
+    CONTROL, CONTROL_HEADER, Forward, Halt, Headers, Input, OPERATOR_HEADER, ORIGIN_HEADER, Output,
+    Record, TICK, trust_key,
 };
 pub use partition::{Config, Detail, Partition, Position};
 pub use refresh::Behind;

@@ -13,7 +13,7 @@ use quorate_core::topic::Topic;
 use serde::de::DeserializeOwned;
 
 use super::in_force::{Placed, history, in_force};
-use crate::engine::{CONTROL_HEADER, OPERATOR_HEADER};
+use crate::engine::{CONTROL, OPERATOR_HEADER};
 use crate::transport::{self, Appended, Entry, Handle};
 use crate::wire::{self, Record, seal_policy};
 
@@ -149,7 +149,7 @@ pub fn order(log: &dyn Handle, control: &Control) -> Result<Vec<Appended>, Error
         None => since::<Policy>(log, control.table_offset)?,
     };
     let value = log.codec().encode(control)?;
-    let headers = [(CONTROL_HEADER, &b"1"[..])];
+    let headers = [CONTROL];
     let entry = |&partition: &i32| Entry {
         topic: Topic::Responses,
         partition,

@@ -18,7 +18,7 @@ use super::tables::Follower;
 use super::ticks::Ticks;
 use super::{Committed, Delivery as _, Entry, Error, Event, Log};
 use crate::clock::Clock;
-use crate::engine::{Config, Detail, Forward, ORIGIN_HEADER, Output, Record, TICK_HEADER};
+use crate::engine::{Config, Detail, Forward, ORIGIN_HEADER, Output, Record, TICK};
 use crate::telemetry::{Tally, Vitals};
 use crate::wire::{Codec, Parts};
 
@@ -392,7 +392,7 @@ impl<'a, L: Log> Member<'a, L> {
                 partition,
                 key: None,
                 value: None,
-                headers: &[(TICK_HEADER, b"1")],
+                headers: &[TICK],
             })?;
         }
         Ok(())

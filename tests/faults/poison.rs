@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quorate::clock::{Clock as _, System};
-use quorate::engine::CONTROL_HEADER;
+use quorate::engine::CONTROL;
 use quorate::transport::kafka::{Appender, Schemas};
 use quorate::wire::{Codec, Record, partition_of};
 use quorate_core::ids::{Digest, Offset, Timestamp};
@@ -80,7 +80,7 @@ struct Poisoner<'a> {
 impl Poisoner<'_> {
     fn put(&self, topic: Topic, astray: i32, key: Option<&str>, value: &[u8]) -> (i32, Offset) {
         let right = key.map_or(0, |key| partition_of(key.as_bytes(), PARTITIONS));
-        let headers = [(CONTROL_HEADER, &b"1"[..])];
+        let headers = [CONTROL];
         let headers = if key.is_none() { &headers[..] } else { &[] };
         let (partition, key) = ((right + astray) % PARTITIONS, key.map(str::as_bytes));
         self.appender

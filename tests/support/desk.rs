@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate::engine::CONTROL_HEADER;
+use quorate::engine::CONTROL;
 use quorate::transport::{Reading, Start};
 use quorate::wire::{Codec, Record, seal_policy};
 use quorate_core::ids::{AgentId, Digest, Offset, Timestamp};
@@ -155,7 +155,7 @@ impl Operator {
             reason: String::new(),
         };
         let value = self.codec.encode(&control).unwrap();
-        let headers = [(CONTROL_HEADER, &b"1"[..])];
+        let headers = [CONTROL];
         for partition in 0..self.partitions {
             self.pen
                 .append(Topic::Responses, partition, None, Some(&value), &headers);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate::clock::{Clock as _, System};
-use quorate::engine::CONTROL_HEADER;
+use quorate::engine::CONTROL;
 use quorate::transport::kafka::Schemas;
 use quorate::transport::{Reading, Start};
 use quorate::wire::{Codec, Record, partition_of, unframed};
@@ -251,7 +251,7 @@ impl History {
     }
 
     fn append(&mut self, entry: &Entry) {
-        let headers = [(CONTROL_HEADER, &b"1"[..])];
+        let headers = [CONTROL];
         let headers = if entry.control { &headers[..] } else { &[] };
         let (key, value) = (entry.key.as_deref(), entry.value.as_deref());
         self.appender

@@ -5,7 +5,7 @@ use quorate_core::topic::Topic;
 
 use super::Findings;
 use crate::clock::{Clock, System};
-use crate::engine::TICK_HEADER;
+use crate::engine::TICK;
 use crate::telemetry::Ahead;
 use crate::transport::kafka::{Appender, Cluster, Connection, Error};
 
@@ -54,7 +54,7 @@ pub(super) fn measure(
     let partitions = cluster.partitions.get(&topic).copied();
     let mut measured = Vec::new();
     for partition in 0..partitions.unwrap_or_default() {
-        appender.append(topic, partition, None, None, &[(TICK_HEADER, b"1")])?;
+        appender.append(topic, partition, None, None, &[TICK])?;
         let appended = appender.settle()?;
         let ahead = appended.last().and_then(|appended| appended.ahead);
         measured.extend(ahead.map(|ahead| (partition, ahead)));

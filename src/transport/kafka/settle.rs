@@ -28,7 +28,7 @@ use super::connection::PATIENCE;
 use super::read::Quiet;
 use super::transaction::Written;
 use super::{Connection, Error, Gauge, Reader, partitions};
-use crate::engine::TICK_HEADER;
+use crate::engine::TICK;
 use crate::transport::Reading;
 use crate::wire;
 
@@ -297,8 +297,7 @@ impl End<'_> {
                 Topic::Trust => Some(nobodys(partition, 1)),
                 _ => None,
             };
-            let tick: &[_] = &[(TICK_HEADER, &b"1"[..])];
-            let headers = if nobody.is_none() { tick } else { &[] };
+            let headers: &[_] = if nobody.is_none() { &[TICK] } else { &[] };
             let name = self.connection.name(topic);
             let empty = record(name, partition, nobody.as_deref(), None, headers);
             self.noted().touch(topic, partition);

@@ -6,7 +6,7 @@ use quorate_core::topic::Topic;
 
 use super::super::cast::SCENES;
 use super::Days;
-use crate::engine::CONTROL_HEADER;
+use crate::engine::CONTROL;
 use crate::transport::Entry;
 
 impl Days<'_> {
@@ -44,7 +44,7 @@ impl Days<'_> {
             partition: 0,
             key: None,
             value: Some(&value),
-            headers: &[(CONTROL_HEADER, b"1")],
+            headers: &[CONTROL],
         }])?;
         Ok(())
     }
