@@ -21,7 +21,7 @@ use quorate::transport::{Error, Reading, Stored};
 use quorate::wire::{self, Codec};
 use quorate_core::ids::{Digest, Offset, ProposalId, Timestamp};
 use quorate_core::records::{
-    Control, Coordinates, DeadLetter, DecisionPackage, Outcome, Pins, Round, RoundState, Status,
+    Control, DeadLetter, DecisionPackage, Judged, Outcome, Pins, Round, RoundState, Status,
     TrustScore, TrustUpdate,
 };
 use quorate_core::reject::Reject;
@@ -52,10 +52,6 @@ pub(crate) struct Decided {
     pub(crate) digest: Digest,
     /// Of all that the outcome says, its coordinates too.
     pub(crate) whole: Digest,
-    /// Where the round was proposed, and when it was due.
-    pub(crate) proposed: (i32, Offset, Timestamp),
-    /// Where the responses passed that.
-    pub(crate) closed: (Offset, Timestamp),
 }
 
 /// Where a refused record lies, and its code.
@@ -134,16 +130,12 @@ impl Findings {
     }
 
     fn decide(&mut self, outcome: &Outcome) {
-        let coordinates = &outcome.coordinates;
-        let offset = coordinates.proposal_offset;
         let decided = Decided {
             id: outcome.proposal_id,
             resolution: outcome.resolution,
             is_final: outcome.r#final,
             digest: outcome.decision_digest,
             whole: wire::digest_of(outcome).unwrap(),
-            proposed: (coordinates.partition, offset, coordinates.deadline),
-            closed: (coordinates.closing_offset, coordinates.closing_time),
         };
         assert_eq!(
             outcome.r#final,
@@ -459,8 +451,9 @@ impl Log {
     fn look(&self, mut findings: Findings) -> Findings {
         let judges = Judges(timed(&self.read(Topic::Agents, 0)));
         for partition in 0..self.partitions {
-            for outcome in self.said(Topic::Outcomes, partition) {
-                findings.decide(&judges.outcome(outcome));
+            for mut outcome in self.said::<Outcome>(Topic::Outcomes, partition) {
+                judges.rows(&mut outcome.coordinates.judged);
+                findings.decide(&outcome);
             }
             for package in self.said(Topic::Escalations, partition) {
                 findings.escalate(&package);
@@ -471,8 +464,10 @@ impl Log {
             for round in self.said(Topic::Rounds, partition) {
                 findings.keep(&round);
             }
-            for update in self.said(Topic::TrustUpdates, partition) {
-                findings.teach(&judges.update(update));
+            for mut update in self.said::<TrustUpdate>(Topic::TrustUpdates, partition) {
+                update.agents_offset = judges.told(update.result_time, update.agents_offset);
+                judges.rows(&mut update.outcome.judged);
+                findings.teach(&update);
             }
         }
         for score in self.said(Topic::Trust, 0) {
@@ -532,26 +527,9 @@ impl Judges {
         if among { last } else { row }
     }
 
-    fn coordinates(&self, mut coordinates: Coordinates) -> Coordinates {
-        for judged in &mut coordinates.judged {
+    fn rows(&self, judged: &mut [Judged]) {
+        for judged in judged {
             judged.agents_offset = self.told(judged.timestamp, judged.agents_offset);
-        }
-        coordinates
-    }
-
-    fn outcome(&self, outcome: Outcome) -> Outcome {
-        let coordinates = self.coordinates(outcome.coordinates);
-        Outcome {
-            coordinates,
-            ..outcome
-        }
-    }
-
-    fn update(&self, update: TrustUpdate) -> TrustUpdate {
-        TrustUpdate {
-            agents_offset: self.told(update.result_time, update.agents_offset),
-            outcome: self.coordinates(update.outcome),
-            ..update
         }
     }
 }

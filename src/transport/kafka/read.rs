@@ -45,22 +45,6 @@ pub(super) fn copy(connection: &Connection, message: &BorrowedMessage<'_>) -> Op
     })
 }
 
-/// Where a partition begins and ends, or why that is not known, in the brokers' words.
-///
-/// What a client may not know of a topic it may take for a topic without partitions.
-fn ends(asker: &BaseConsumer<Quiet>, name: &str, partition: i32) -> KafkaResult<(i64, i64)> {
-    asker
-        .fetch_watermarks(name, partition, PATIENCE)
-        .map_err(|error| {
-            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::UnknownPartition) {
-                return error;
-            }
-            let told = asker.fetch_metadata(Some(name), PATIENCE).ok();
-            let why = told.and_then(|told| told.topics().first()?.error());
-            why.map_or(error, |why| KafkaError::MetadataFetch(why.into()))
-        })
-}
-
 type BorrowedHeader<'a> = rdkafka::message::Header<'a, &'a [u8]>;
 
 /// What a record's headers say to an engine.
@@ -89,6 +73,22 @@ pub(super) fn append_time(message: &BorrowedMessage<'_>) -> Option<Timestamp> {
         rdkafka::Timestamp::LogAppendTime(time) => Some(Timestamp(time)),
         _ => None,
     }
+}
+
+/// Where a partition begins and ends, or why that is not known, in the brokers' words.
+///
+/// What a client may not know of a topic it may take for a topic without partitions.
+fn ends(asker: &BaseConsumer<Quiet>, name: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+    asker
+        .fetch_watermarks(name, partition, PATIENCE)
+        .map_err(|error| {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::UnknownPartition) {
+                return error;
+            }
+            let told = asker.fetch_metadata(Some(name), PATIENCE).ok();
+            let why = told.and_then(|told| told.topics().first()?.error());
+            why.map_or(error, |why| KafkaError::MetadataFetch(why.into()))
+        })
 }
 
 /// A consumer that reads what it is told to.
