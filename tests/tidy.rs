@@ -1,6 +1,7 @@
 //! The shape of the house, kept by reading its files: which part may name which, and how large a
 //! file may grow. Each failure names the rule and the line.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -204,6 +205,36 @@ fn the_core_depends_on_three_crates_that_need_no_standard_library() {
         .collect();
     names.sort();
     assert_eq!(names, ["libm", "serde", "thiserror"]);
+}
+
+#[test]
+fn fuzz_targets_lock_what_the_program_depends_on() {
+    let read = |file: &str| -> toml::Table {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        text.parse().unwrap()
+    };
+    let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+    let wanted: BTreeSet<&str> = manifest["dependencies"]
+        .as_table()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let packages = lock["package"].as_array().unwrap();
+    let ours = packages
+        .iter()
+        .find(|package| package["name"].as_str() == Some("quorate"));
+    // A name, and a version where there are several of it.
+    let locked: BTreeSet<&str> = ours.unwrap()["dependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|package| package.as_str()?.split(' ').next())
+        .collect();
+    assert_eq!(
+        locked, wanted,
+        "`cargo metadata` in fuzz/ writes its lock file anew"
+    );
 }
 
 #[test]
