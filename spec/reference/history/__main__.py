@@ -3,10 +3,10 @@ of a blackboard `python3 -m reference.history --blackboard FILE [QUIET [REMEMBER
 exported file `python3 -m reference.history --export FILE [0 [REMEMBERED]]`, which needs nothing but
 that file and this folder.
 
-Waits first until nothing has been appended for QUIET seconds (default 0: it does not wait). Says
-what was verified, counted, and what is broken; exits 1 if anything is. REMEMBERED is for how many
-milliseconds a closed round is kept at least, where a test has a processor keep it for less than
-the two days it must.
+Waits first until nothing has been appended for QUIET seconds (default 0: it does not wait), and
+begins again if something was while it read. Says what was verified, counted, and what is broken;
+exits 1 if anything is. REMEMBERED is for how many milliseconds a closed round is kept at least,
+where a test has a processor keep it for less than the two days it must.
 
 Every record must still be there that was there when the processor read it: responses that are gone
 are taken to have been gone by then.
@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from ..afterwards import Afterwards
 from .audit import TrustAudit, audited
 from .source import opened
+from .stored import until_quiet
 
 PATIENCE = 600
 SHOWN = 8
@@ -28,10 +29,21 @@ SHOWN = 8
 def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
     """Audits every partition, then trust; the exit code."""
     place = (bootstrap, prefix)
-    topics = opened(*place)
-    topics.quiet(float(quiet), PATIENCE)
+    topics, quiet = opened(*place), float(quiet)
+    ends = until_quiet(topics.ends, quiet, PATIENCE)
+    findings = audit(topics, place, int(remembered))
+    # What goes on is not one history: its inputs were read before its outputs.
+    while quiet and topics.ends() != ends:
+        print("records came while it was read: once more")
+        ends = until_quiet(topics.ends, quiet, PATIENCE)
+        findings = audit(topics, place, int(remembered))
+    return tell(findings)
+
+
+def audit(topics, place, remembered):
+    """The findings of every partition, and of trust."""
     partitions = topics.partitions()
-    jobs = [(place, p, partitions, int(remembered)) for p in range(partitions)]
+    jobs = [(place, p, partitions, remembered) for p in range(partitions)]
     # A Kafka client does not survive a fork.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(mp_context=fresh) as pool:
@@ -42,7 +54,7 @@ def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
     forwarded = sum((found.forwarded for found in findings), Counter())
     # Whoever forwarded one and died before saying so has forwarded it again, which is harmless.
     trust.same("forwards", forwards, Counter(set(forwarded)))
-    return tell([*findings, trust])
+    return [*findings, trust]
 
 
 def tell(findings):

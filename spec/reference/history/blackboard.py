@@ -4,7 +4,7 @@ import json
 import pathlib
 import sqlite3
 
-from .stored import Stored, until_quiet
+from .stored import Stored
 
 READ = """SELECT "offset", time, key, value, headers FROM records
     WHERE topic = ? AND partition = ? ORDER BY "offset\""""
@@ -32,10 +32,10 @@ class Board:
         self.file.execute("COMMIT")
         return found
 
-    def quiet(self, seconds, patience):
-        """Waits until nothing was appended to any of the topics for so many seconds."""
-        ends = "SELECT topic, partition, next FROM partitions"
-        until_quiet(lambda: self.file.execute(ends).fetchall(), seconds, patience)
+    def ends(self):
+        """{(topic, partition): the offset after the last record}."""
+        rows = self.file.execute("SELECT topic, partition, next FROM partitions")
+        return {(topic, partition): after for topic, partition, after in rows}
 
 
 def stored(place, row):

@@ -75,13 +75,15 @@ def schemas():
 
 
 def until_quiet(ends, seconds, patience):
-    """Waits until what `ends` gives has stayed the same for so many seconds."""
+    """Waits until what `ends` gives has stayed the same for so many seconds, and gives it."""
     last, since = None, time.monotonic()
     until = since + patience
-    while time.monotonic() < min(until, since + seconds):
+    while last is None or time.monotonic() < min(until, since + seconds):
         now = ends()
         if now != last:
             last, since = now, time.monotonic()
-        time.sleep(0.2)
+        if seconds:
+            time.sleep(0.2)
     if time.monotonic() >= until:
         raise TimeoutError(f"records kept coming for {patience} s")
+    return last
