@@ -9,6 +9,7 @@ help:
 	@echo "make demo         play a day in the terminal, on \`quorate dev\`, whose log is a file"
 	@echo "make demo-kafka   play a bank's day on a real Kafka and registry, started here; KEEP=1 lets them run"
 	@echo "make test         format, lints and every test, on real parts started here"
+	@echo "make reference    the second implementation, on random rounds; make test does it, too"
 	@echo "make client       the Python client: types, wheel, tests; make test does it, too"
 	@echo "make setup        install what these need of the system; they call it themselves"
 	@echo "make verify       the trust rule against golden files; GOLDEN=DIR takes them from there"
@@ -35,12 +36,17 @@ demo-kafka:
 test: setup lint pure
 	@echo "== tests: Kafka and a schema registry are started where no others are named"
 	@PYTHON=$(PYTHON) scripts/test.sh
+	@# Little of what the client's tests take is processor time.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target reference client
+
+# The second implementation: its own tests, and a hundred thousand random rounds beside the engine.
+.PHONY: reference
+reference:
 	@echo "== a hundred thousand random rounds through both implementations"
-	REFERENCE_ROUNDS=100000 cargo test --locked --test main reference
+	REFERENCE_ROUNDS=100000 nice cargo test --locked --test main reference
 	@echo "== the second implementation, in Python"
 	cd spec && $(PYTHON) -m unittest discover -q -s reference/tests -t .
 	cd spec && $(PYTHON) -m reference.vectors vectors
-	@scripts/client.sh "$(BUILT)"
 
 # The Python client, on the built program and on a Kafka and a registry started for it.
 .PHONY: client
