@@ -323,13 +323,18 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::terms;
     use super::*;
 
     fn waiting() -> Waiting {
+        waiting_since(Timestamp(0))
+    }
+
+    fn waiting_since(at: Timestamp) -> Waiting {
         let message = Message {
             id: "m".to_owned(),
             body: axum::body::Bytes::new(),
-            at: Timestamp(0),
+            at,
         };
         let due = Some(Instant::now());
         let tries = 0;
@@ -406,5 +411,22 @@ mod tests {
         assert_eq!(pause(60), AGAIN.1);
         assert!(!is_over(Timestamp(0), Timestamp(GIVES_UP.0)));
         assert!(is_over(Timestamp(0), Timestamp(GIVES_UP.0 + 1)));
+    }
+
+    #[test]
+    fn one_that_was_not_taken_within_a_day_is_counted_as_given_up_and_no_other_is() {
+        let webhook = Webhook::new(terms("https://hooks.example/", false)).unwrap();
+        let (mut work, counted, (says, tried)) = (Work::new(), Deliveries::default(), channel());
+        let (old, new) = ((0, 3), (0, 4));
+        work.waiting.insert(old, waiting());
+        work.waiting.insert(new, waiting_since(System.now()));
+        for place in [old, new] {
+            says.send((work.round, place, Err("busy".to_owned())))
+                .unwrap();
+        }
+        webhook.settle(&mut work, &tried, &counted);
+        assert_eq!((counted.failed.get(), counted.given_up.get()), (2, 1));
+        assert_eq!(work.waiting.keys().collect::<Vec<_>>(), [&new]);
+        assert!(work.waiting[&new].due.is_some(), "it is not tried again");
     }
 }

@@ -132,7 +132,7 @@ impl Webhook {
 mod tests {
     use super::*;
 
-    fn terms(url: &str, allow_private: bool) -> Terms {
+    pub(super) fn terms(url: &str, allow_private: bool) -> Terms {
         Terms {
             name: "desk".to_owned(),
             url: url.to_owned(),
