@@ -34,7 +34,7 @@ def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
     findings = audit(topics, place, int(remembered))
     # What goes on is not one history: its inputs were read before its outputs.
     while quiet and topics.ends() != ends:
-        print("records came while it was read: once more")
+        print("records came while it was read: once more", file=sys.stderr)
         ends = until_quiet(topics.ends, quiet, PATIENCE)
         findings = audit(topics, place, int(remembered))
     return tell(findings)
