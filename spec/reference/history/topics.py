@@ -1,5 +1,7 @@
 """The records of a prefix's topics as a reader of committed records gets them."""
 
+from functools import cached_property
+
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -13,10 +15,14 @@ class Topics:
         self.bootstrap, self.prefix, self.schemas = bootstrap, prefix, schemas
         self.registered = Registered(prefix, schemas)
 
+    @cached_property
+    def admin(self):
+        return AdminClient({"bootstrap.servers": self.bootstrap})
+
     def partitions(self):
         """How many partitions the round-keyed topics have."""
         name = f"{self.prefix}proposals"
-        found = AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(name, timeout=30)
+        found = self.admin.list_topics(name, timeout=30)
         return len(found.topics[name].partitions)
 
     def read(self, places):
@@ -61,9 +67,8 @@ class Topics:
 
     def ends(self):
         """{(topic, partition): the offset after the last record}, committed or not."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
         places = [(topic, 0) for topic in TABLES]
         places += [(topic, p) for topic in KEYED for p in range(self.partitions())]
         asked = {TopicPartition(self.prefix + t, p): OffsetSpec.latest() for t, p in places}
-        answers = admin.list_offsets(asked, request_timeout=30)
+        answers = self.admin.list_offsets(asked, request_timeout=30)
         return {(at.topic, at.partition): a.result().offset for at, a in answers.items()}
