@@ -14,6 +14,7 @@ are taken to have been gone by then.
 
 import multiprocessing
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
@@ -22,6 +23,7 @@ from .audit import TrustAudit, audited
 from .source import opened
 from .stored import until_quiet
 
+# How long records may keep coming, in seconds.
 PATIENCE = 600
 SHOWN = 8
 
@@ -30,12 +32,13 @@ def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
     """Audits every partition, then trust; the exit code."""
     place = (bootstrap, prefix)
     topics, quiet = opened(*place), float(quiet)
-    ends = until_quiet(topics.ends, quiet, PATIENCE)
+    until = time.monotonic() + PATIENCE
+    ends = until_quiet(topics.ends, quiet, until)
     findings = audit(topics, place, int(remembered))
     # What goes on is not one history: its inputs were read before its outputs.
     while quiet and topics.ends() != ends:
         print("records came while it was read: once more", file=sys.stderr)
-        ends = until_quiet(topics.ends, quiet, PATIENCE)
+        ends = until_quiet(topics.ends, quiet, until)
         findings = audit(topics, place, int(remembered))
     return tell(findings)
 

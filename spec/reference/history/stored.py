@@ -74,10 +74,10 @@ def schemas():
     return avro.load(REPOSITORY / "schemas")
 
 
-def until_quiet(ends, seconds, patience):
-    """Waits until what `ends` gives has stayed the same for so many seconds, and gives it."""
+def until_quiet(ends, seconds, until):
+    """Waits until what `ends` gives has stayed the same for so many seconds, and gives it; by the
+    monotonic clock not for longer than until then."""
     last, since = None, time.monotonic()
-    until = since + patience
     while last is None or time.monotonic() < min(until, since + seconds):
         now = ends()
         if now != last:
@@ -85,5 +85,5 @@ def until_quiet(ends, seconds, patience):
         if seconds:
             time.sleep(0.2)
     if time.monotonic() >= until:
-        raise TimeoutError(f"records kept coming for {patience} s")
+        raise TimeoutError("records keep coming")
     return last

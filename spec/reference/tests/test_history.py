@@ -42,3 +42,7 @@ class Over(unittest.TestCase):
 
     def test_one_that_nobody_waits_for_is_read_as_it_is(self):
         self.assertEqual(audits(2, "0"), (1, 1))
+
+    def test_one_that_never_rests_is_given_up(self):
+        with mock.patch.object(history, "PATIENCE", 1), self.assertRaises(TimeoutError):
+            audits(1_000, "0.1")
