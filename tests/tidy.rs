@@ -97,6 +97,11 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+fn table(file: &str) -> toml::Table {
+    let text = fs::read_to_string(root().join(file)).unwrap();
+    text.parse().unwrap()
+}
+
 fn sources(folder: &str, end: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -196,8 +201,7 @@ fn the_core_names_nothing_but_itself() {
 
 #[test]
 fn the_core_depends_on_three_crates_that_need_no_standard_library() {
-    let manifest = fs::read_to_string(root().join("src/core/Cargo.toml")).unwrap();
-    let manifest: toml::Table = manifest.parse().unwrap();
+    let manifest = table("src/core/Cargo.toml");
     let mut names: Vec<&String> = manifest["dependencies"]
         .as_table()
         .unwrap()
@@ -209,11 +213,7 @@ fn the_core_depends_on_three_crates_that_need_no_standard_library() {
 
 #[test]
 fn fuzz_targets_lock_what_the_program_depends_on() {
-    let read = |file: &str| -> toml::Table {
-        let text = fs::read_to_string(root().join(file)).unwrap();
-        text.parse().unwrap()
-    };
-    let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+    let (manifest, lock) = (table("Cargo.toml"), table("fuzz/Cargo.lock"));
     let wanted: BTreeSet<&str> = manifest["dependencies"]
         .as_table()
         .unwrap()

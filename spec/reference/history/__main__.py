@@ -33,14 +33,13 @@ def main(bootstrap, prefix, quiet="0", remembered=Afterwards.remembered):
     place = (bootstrap, prefix)
     topics, quiet = opened(*place), float(quiet)
     until = time.monotonic() + PATIENCE
-    ends = until_quiet(topics.ends, quiet, until)
-    findings = audit(topics, place, int(remembered))
-    # What goes on is not one history: its inputs were read before its outputs.
-    while quiet and topics.ends() != ends:
-        print("records came while it was read: once more", file=sys.stderr)
-        ends = until_quiet(topics.ends, quiet, until)
+    while True:
+        ends = until_quiet(topics.ends, quiet, until) if quiet else None
         findings = audit(topics, place, int(remembered))
-    return tell(findings)
+        # What goes on is not one history: its inputs were read before its outputs.
+        if not quiet or topics.ends() == ends:
+            return tell(findings)
+        print("records came while it was read: once more", file=sys.stderr)
 
 
 def audit(topics, place, remembered):

@@ -78,12 +78,11 @@ def until_quiet(ends, seconds, until):
     """Waits until what `ends` gives has stayed the same for so many seconds, and gives it; by the
     monotonic clock not for longer than until then."""
     last, since = None, time.monotonic()
-    while last is None or time.monotonic() < min(until, since + seconds):
+    while time.monotonic() < min(until, since + seconds):
         now = ends()
         if now != last:
             last, since = now, time.monotonic()
-        if seconds:
-            time.sleep(0.2)
+        time.sleep(0.2)
     if time.monotonic() >= until:
         raise TimeoutError("records keep coming")
     return last

@@ -65,10 +65,14 @@ class Topics:
         for stored in self.read([("schemas", 0)])["schemas", 0]:
             self.registered.learn(stored)
 
-    def ends(self):
-        """{(topic, partition): the offset after the last record}, committed or not."""
+    @cached_property
+    def last(self):
+        """What is asked of every partition for its end."""
         places = [(topic, 0) for topic in TABLES]
         places += [(topic, p) for topic in KEYED for p in range(self.partitions())]
-        asked = {TopicPartition(self.prefix + t, p): OffsetSpec.latest() for t, p in places}
-        answers = self.admin.list_offsets(asked, request_timeout=30)
+        return {TopicPartition(self.prefix + t, p): OffsetSpec.latest() for t, p in places}
+
+    def ends(self):
+        """{(topic, partition): the offset after the last record}, committed or not."""
+        answers = self.admin.list_offsets(self.last, request_timeout=30)
         return {(at.topic, at.partition): a.result().offset for at, a in answers.items()}
