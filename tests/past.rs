@@ -345,7 +345,8 @@ fn a_restart(past: &Past) {
         "/v1/policies/shadow",
         "/v1/audit?kind=decision",
     ] {
-        assert_eq!(other.get("op", path).with(200), past.ask(path), "{path}");
+        let told = compacted(other.get("op", path).with(200));
+        assert_eq!(told, compacted(past.ask(path)), "{path}");
     }
     other.stop();
     // What is told to remember little, forgets.
@@ -353,4 +354,15 @@ fn a_restart(past: &Past) {
     let little = past.house.serve_told(Some(&everybody()), little);
     little.get("op", "/v1/audit").with(200);
     little.stop();
+}
+
+/// What is told of a round once the log has forgotten its earlier states, as it may at any time.
+fn compacted(mut told: Value) -> Value {
+    if let Some(records) = told.get_mut("records").and_then(Value::as_array_mut) {
+        let is_state = |record: &Value| record["topic"] == "rounds";
+        let last = records.iter().rposition(is_state);
+        let mut at = 0..;
+        records.retain(|record| at.next() == last || !is_state(record));
+    }
+    told
 }
