@@ -21,8 +21,9 @@ use crate::support::oracle::{Damage, Log};
 use crate::support::proxy::Proxy;
 use crate::support::{House, Processor};
 
-/// How long what waits for a lost broker is waited for in turn, if it gives up at all.
-const GIVES_UP: Duration = Duration::from_secs(15);
+/// How long what waits for a lost broker is waited for in turn, if it gives up at all; an engine
+/// does so after a little more than fifteen seconds.
+const GIVES_UP: Duration = Duration::from_secs(20);
 
 /// How often a broker may be lost until that leaves what is looked for.
 const TURNS: usize = 20;
@@ -82,7 +83,7 @@ fn forget(
         let outcomes = log.count(Topic::Outcomes);
         // Where it is not looked after on purpose, all may stand still by the last turn.
         let may_end = enough(turn + 1);
-        let patience = if may_end { GIVES_UP * 4 } else { CATCH_UP };
+        let patience = if may_end { GIVES_UP * 3 } else { CATCH_UP };
         if !within(patience, || log.count(Topic::Outcomes) > outcomes) {
             assert!(may_end, "waited in vain: nothing comes any more");
             break;
@@ -250,7 +251,7 @@ fn forget_again(house: &House, proxy: &Proxy, random: &mut Random, patience: Dur
         let failed = house.logged("engine failed");
         proxy.lose_markers();
         until(|| proxy.is_down());
-        let gave_up = within(GIVES_UP * 2, || house.logged("engine failed") > failed);
+        let gave_up = within(GIVES_UP, || house.logged("engine failed") > failed);
         if !gave_up {
             proxy.come_back();
         }
