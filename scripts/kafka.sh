@@ -80,10 +80,10 @@ start() {
     while read -r user; do users+=(--add-scram "$user"); done < "$KAFKA_SECURED/users"
   fi
   settings "$port" "$controller" > "$dir/server.properties"
-  [ -d "$dir/data" ] || java -Xmx128m -cp "$libs/*" kafka.tools.StorageTool format --standalone \
+  [ -d "$dir/data" ] || "${java[@]}" -Xmx128m -cp "$libs/*" kafka.tools.StorageTool format --standalone \
     -t "$(cluster_id)" -c "$dir/server.properties" "${users[@]}" \
     > "$dir/format.log" 2>&1 || { tail -5 "$dir/format.log" >&2; exit 1; }
-  launch "$dir/kafka.log" java -Xms256m -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+  launch "$dir/kafka.log" "${java[@]}" -Xms256m -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
     -cp "$libs/*" kafka.Kafka "$dir/server.properties"
   echo "$child" > "$dir/pid"
   ready() { local first=${address%% *}; (echo > "/dev/tcp/${first/://}") 2> /dev/null; }
@@ -91,5 +91,10 @@ start() {
 
 cluster_id() { echo AAAAAAAAAAAAAAAAAAAAAQ; }
 
-once "$libs.lock" fetch
+prepare() {
+  fetch
+  train "$libs.jsa" start
+}
+
+once "$libs.lock" prepare
 run "$dir/kafka.log" start

@@ -1,10 +1,14 @@
 # What kafka.sh and registry.sh share; sourced, not run.
 # The life of a part: fetched once, started on a free port, its address printed, killed by its own
 # process id when standard input ends or the script is told to stop.
+# PART_BRIEF=1 is for a part that lives for a minute: Java compiles what it runs once, quickly, and
+# not well later, which takes a third of the processor's time off such a life.
 
 CACHE=${QUORATE_CACHE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.cache}
 mkdir -p "$CACHE"
 child=
+java=(java)
+[ -z "${PART_BRIEF:-}" ] || java+=(-XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
 
 # The directory given, or one of its own that goes when the part does.
 if [ $# -gt 0 ]; then
@@ -32,6 +36,26 @@ once() {
   flock 9
   "$@"
   exec 9>&-
+}
+
+# train ARCHIVE START: has Java write down, once, which classes the part takes to start: with them it
+# does so in half the time. Without, it starts all the same.
+train() {
+  local archive=$1 start=$2
+  [ -e "$archive" ] || (
+    unset "${!KAFKA_@}"
+    dir=$(mktemp -d "${TMPDIR:-/tmp}/quorate.XXXXXX")
+    trap 'stop; rm -rf "$dir" "$archive.new"' EXIT
+    java+=(-XX:ArchiveClassesAtExit="$archive.new")
+    "$start"
+    for _ in $(seq 1 600); do
+      ! ready || break
+      sleep 0.1
+    done
+    stop
+    mv "$archive.new" "$archive"
+  ) > /dev/null 2>&1 || true
+  [ ! -e "$archive" ] || java+=(-XX:SharedArchiveFile="$archive")
 }
 
 # launch LOG COMMAND...: starts it in the background; the kernel kills it should this script be

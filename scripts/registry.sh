@@ -22,11 +22,16 @@ fetch() {
 start() {
   local port
   port=$(free_port)
-  launch "$dir/registry.log" java -Xmx384m -Dquarkus.http.host=127.0.0.1 \
+  launch "$dir/registry.log" "${java[@]}" -Xmx384m -Dquarkus.http.host=127.0.0.1 \
     -Dquarkus.http.port="$port" -jar "$app/apicurio-registry-app-$version-runner.jar"
   address=http://127.0.0.1:$port/apis/ccompat/v7
   ready() { curl -sf "$address/subjects" > /dev/null 2>&1; }
 }
 
-once "$app.lock" fetch
+prepare() {
+  fetch
+  train "$app.jsa" start
+}
+
+once "$app.lock" prepare
 run "$dir/registry.log" start

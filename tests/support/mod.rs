@@ -115,6 +115,7 @@ pub(crate) fn node(folder: &str, name: &str) -> Command {
 fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
     let mut keeper = Command::new(script(name))
         .envs(variables.iter().copied())
+        .env("PART_BRIEF", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

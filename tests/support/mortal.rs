@@ -77,6 +77,7 @@ fn run(folder: &TempDir, advertised: Option<&str>, again: bool) -> (String, Chil
     let mut keeper = command
         // It is told that a broker is gone when that has not been heard of for so long.
         .env("KAFKA_FORGETS_AFTER", "2000")
+        .env("PART_BRIEF", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -105,7 +105,11 @@ class Cluster:
 
     def part(self, script: str) -> str:
         child = subprocess.Popen(
-            [str(ROOT / "scripts" / script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [str(ROOT / "scripts" / script)],
+            env=os.environ | {"PART_BRIEF": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.children.append(child)
         address = child.stdout.readline().strip()
