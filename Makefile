@@ -33,11 +33,15 @@ demo-kafka:
 	@scripts/demo.sh kafka
 
 .PHONY: test
-test: setup lint pure
+test: setup
+	@echo "== format"
+	cargo fmt --all --check
 	@echo "== tests: Kafka and a schema registry are started where no others are named"
 	@PYTHON=$(PYTHON) scripts/test.sh
-	@# Little of what the client's tests take is processor time.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target reference client
+
+# What `make test` does while its tests wait.
+.PHONY: beside
+beside: lint pure reference client
 
 # The second implementation: its own tests, and a hundred thousand random rounds beside the engine.
 .PHONY: reference
