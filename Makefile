@@ -39,15 +39,24 @@ test: setup
 	@echo "== tests: Kafka and a schema registry are started where no others are named"
 	@PYTHON=$(PYTHON) scripts/test.sh
 
-# What `make test` does while its tests wait.
-.PHONY: beside
-beside: lint pure reference client
+# What `make test` does while its tests wait: what waits as well, and behind everything else what needs
+# no more than a processor.
+.PHONY: beside client-built computed
+beside:
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target client-built computed
+
+# Who builds would take the program away from the tests.
+client-built:
+	@scripts/client.sh "$(BUILT)"
+
+computed:
+	@nice -n 19 $(MAKE) --no-print-directory lint pure reference
 
 # The second implementation: its own tests, and a hundred thousand random rounds beside the engine.
 .PHONY: reference
 reference:
 	@echo "== a hundred thousand random rounds through both implementations"
-	REFERENCE_ROUNDS=100000 nice cargo test --locked --test main reference
+	REFERENCE_ROUNDS=100000 cargo test --locked --test main reference
 	@echo "== the second implementation, in Python"
 	cd spec && $(PYTHON) -m unittest discover -q -s reference/tests -t .
 	cd spec && $(PYTHON) -m reference.vectors vectors

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test, and beside them what needs no more than a processor: they wait half of the time.
+# Every test, and beside them lints, the second implementation and the client: they wait much of the time.
 # Tests that only ran out of patience are run once more, alone, and said so.
 # usage: test.sh
 set -euo pipefail
@@ -35,7 +35,7 @@ shown=$!
 # Not before they are built: who builds keeps others from it.
 until grep -q 'Running' "$log" || ! kill -0 "$tests" 2> /dev/null; do sleep 0.2; done
 grep -q 'Running' "$log" || { wait "$shown" || true; exit 1; }
-start "$beside" nice -n 19 make --no-print-directory beside
+start "$beside" make --no-print-directory beside
 others=$!
 
 failed=
