@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Most of them wait for a broker, a page or a clock, and not for a processor.
-threads=${RUST_TEST_THREADS:-$(($(nproc) + 4))}
+threads=${RUST_TEST_THREADS:-$(($(nproc) + 2))}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/quorate-test.XXXXXX")
 log=$folder/tests beside=$folder/beside
 groups=()

@@ -47,14 +47,16 @@ export async function escalate(subject, more = {}) {
   return id;
 }
 
-/** Has two experts answer a round so that it is escalated. */
+/** Has two experts answer a round so that it is escalated: at once, for one alone would decide it. */
 export async function disagree(id) {
   const answers = [
     ["ada", "CHALLENGE", 0.9, "the same payee every month"],
     ["bob", "ENDORSE", 0.6, "the telephone is new"],
   ];
-  for (const [name, verdict, confidence, reasoning] of answers)
-    await say(name, "/v1/responses", { proposal_id: id, verdict, confidence, reasoning });
+  const said = answers.map(([name, verdict, confidence, reasoning]) =>
+    say(name, "/v1/responses", { proposal_id: id, verdict, confidence, reasoning }),
+  );
+  await Promise.all(said);
 }
 
 /** Asks again until the answer will do; the answer. */
