@@ -48,10 +48,7 @@ train() {
     trap 'stop; rm -rf "$dir" "$archive.new"' EXIT
     java+=(-XX:ArchiveClassesAtExit="$archive.new")
     "$start"
-    for _ in $(seq 1 600); do
-      ! ready || break
-      sleep 0.1
-    done
+    comes_up || exit 1
     stop
     mv "$archive.new" "$archive"
   ) > /dev/null 2>&1 || true
@@ -87,15 +84,21 @@ run() {
   trap 'exit 0' INT TERM
   for attempt in 1 2 3; do
     "$start"
-    for _ in $(seq 1 1200); do
-      kill -0 "$child" 2> /dev/null || break
-      if ready && listens; then stay; exit 0; fi
-      sleep 0.1
-    done
+    if comes_up; then stay; exit 0; fi
     stop
   done
   tail -20 "$log" >&2
   exit 1
+}
+
+# Waits until the part takes connections; fails if it dies, or does not in two minutes.
+comes_up() {
+  for _ in $(seq 1 1200); do
+    kill -0 "$child" 2> /dev/null || return 1
+    if ready && listens; then return 0; fi
+    sleep 0.1
+  done
+  return 1
 }
 
 # Whether it is the part that answers: another one, started at the same time, may have taken the port
