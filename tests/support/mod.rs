@@ -113,8 +113,16 @@ pub(crate) fn node(folder: &str, name: &str) -> Command {
 }
 
 fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
-    let mut keeper = Command::new(script(name))
-        .envs(variables.iter().copied())
+    let (address, keeper) = started(Command::new(script(name)).envs(variables.iter().copied()));
+    Started {
+        address,
+        keeper: Some(keeper),
+    }
+}
+
+/// Starts a part for as long as a test takes; its address, and what ends it with its standard input.
+fn started(part: &mut Command) -> (String, Child) {
+    let mut keeper = part
         .env("PART_BRIEF", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -123,11 +131,8 @@ fn run_script(name: &str, variables: &[(&str, &str)]) -> Started {
     let mut address = String::new();
     let mut lines = BufReader::new(keeper.stdout.take().unwrap());
     lines.read_line(&mut address).unwrap();
-    assert!(!address.is_empty(), "{name} did not start");
-    Started {
-        address: address.trim().to_owned(),
-        keeper: Some(keeper),
-    }
+    assert!(!address.is_empty(), "{part:?} did not start");
+    (address.trim().to_owned(), keeper)
 }
 
 /// An interpreter with the clients that the example agents are written with.

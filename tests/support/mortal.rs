@@ -1,14 +1,13 @@
 //! A broker that can be killed and started again, on the same ports and with the same data.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Mutex;
 
 use tempfile::TempDir;
 
 use super::proxy::Proxy;
-use super::script;
+use super::{script, started};
 
 /// The broker, which its folder outlives.
 #[derive(Debug)]
@@ -74,19 +73,8 @@ fn run(folder: &TempDir, advertised: Option<&str>, again: bool) -> (String, Chil
         command.env("KAFKA_AGAIN", "1");
     }
     command.envs(advertised.map(|address| ("KAFKA_ADVERTISED", address)));
-    let mut keeper = command
-        // It is told that a broker is gone when that has not been heard of for so long.
-        .env("KAFKA_FORGETS_AFTER", "2000")
-        .env("PART_BRIEF", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut address = String::new();
-    let mut lines = BufReader::new(keeper.stdout.take().unwrap());
-    lines.read_line(&mut address).unwrap();
-    assert!(!address.is_empty(), "the broker did not start");
-    (address.trim().to_owned(), keeper)
+    // It is told that a broker is gone when that has not been heard of for so long.
+    started(command.env("KAFKA_FORGETS_AFTER", "2000"))
 }
 
 impl Drop for Mortal {
