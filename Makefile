@@ -33,9 +33,7 @@ demo-kafka:
 	@scripts/demo.sh kafka
 
 .PHONY: test
-test: setup
-	@echo "== format"
-	cargo fmt --all --check
+test: setup format
 	@echo "== tests: Kafka and a schema registry are started where no others are named"
 	@PYTHON=$(PYTHON) scripts/test.sh
 
@@ -65,12 +63,16 @@ reference:
 .PHONY: client
 client: setup
 	cargo build --locked
-	@scripts/client.sh "$(BUILT)"
+	@$(MAKE) --no-print-directory client-built
+
+.PHONY: format
+format:
+	@echo "== format"
+	cargo fmt --all --check
 
 .PHONY: lint
-lint:
-	@echo "== format and lints"
-	cargo fmt --all --check
+lint: format
+	@echo "== lints"
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@# Those that "all" are not: nothing but their names brings them in, and only alone.
 	cargo clippy --locked --bench kafka --bench gateway --bench replay -- -D warnings
